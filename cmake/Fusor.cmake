@@ -1,0 +1,54 @@
+# The whole build vocabulary of the project: fusor_library, fusor_test and fusor_benchmark.
+add_library(fusor_flags INTERFACE)
+add_library(fusor::flags ALIAS fusor_flags)
+set_target_properties(fusor_flags PROPERTIES EXPORT_NAME flags)
+target_compile_features(fusor_flags INTERFACE cxx_std_20)
+target_compile_definitions(fusor_flags INTERFACE $<$<BOOL:${FUSOR_CUDA}>:FUSOR_CUDA>)
+
+# Warnings and code generation are ours alone: they do not reach a project that links Fusor.
+add_library(fusor_build INTERFACE)
+target_link_libraries(fusor_build INTERFACE fusor_flags)
+target_compile_options(fusor_build INTERFACE
+  $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>  # CMake 3.25 has no cuda_std_20
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror>
+  # Fused multiply-add is on; nothing here reads errno or traps. No -ffast-math: sums keep their order.
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=fast;-fno-math-errno;-fno-trapping-math>
+  $<$<COMPILE_LANGUAGE:CXX>:-march=${FUSOR_CPU_ARCH};-mprefer-vector-width=512>)
+if(FUSOR_SANITIZE)
+  target_compile_options(fusor_build INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${FUSOR_SANITIZE};-fno-sanitize-recover=all>)
+  target_link_options(fusor_build INTERFACE -fsanitize=${FUSOR_SANITIZE})
+endif()
+
+# fusor_library(ops HEADERS a.h SOURCES a.cc CUDA a.cu DEPS fusor::runtime PRIVATE_DEPS CUDA::cublas)
+function(fusor_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;CUDA;DEPS;PRIVATE_DEPS")
+  add_library(fusor_${name} STATIC ${arg_SOURCES} $<$<BOOL:${FUSOR_CUDA}>:${arg_CUDA}>)
+  add_library(fusor::${name} ALIAS fusor_${name})
+  target_sources(fusor_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_link_libraries(fusor_${name} PUBLIC ${arg_DEPS} fusor_flags PRIVATE ${arg_PRIVATE_DEPS} $<BUILD_INTERFACE:fusor_build>)
+  set_target_properties(fusor_${name} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ON)
+  set_property(GLOBAL APPEND PROPERTY FUSOR_LIBRARIES fusor_${name})
+endfunction()
+
+# fusor_test(tp SOURCES tp_test.cc DEPS fusor::models RANKS 1 2 4 LABELS cpu): one ctest entry per
+# rank count. Without RANKS every TEST is an entry of its own.
+function(fusor_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;RANKS;LABELS")
+  add_executable(${name}_test ${arg_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${arg_DEPS} fusor_build)
+  if(NOT arg_RANKS)
+    target_link_libraries(${name}_test PRIVATE GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120
+                         DISCOVERY_TIMEOUT 60)
+    return()
+  endif()
+  target_link_libraries(${name}_test PRIVATE fusor_mpi_gtest_main)
+  foreach(ranks ${arg_RANKS})
+    add_test(NAME ${name}.np${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks}
+             ${FUSOR_MPIEXEC_FLAGS} $<TARGET_FILE:${name}_test>)
+    set_tests_properties(${name}.np${ranks} PROPERTIES LABELS "${arg_LABELS};mpi" PROCESSORS ${ranks} TIMEOUT 120
+                         ENVIRONMENT "OMP_NUM_THREADS=1")
+  endforeach()
+endfunction()
+set(FUSOR_MPIEXEC_FLAGS --oversubscribe --allow-run-as-root --timeout 110 CACHE STRING "Extra mpiexec flags for tests")

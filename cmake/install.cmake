@@ -1,0 +1,1 @@
+# cmake --install puts the libraries, headers, the fusor program and a package that find_package(fusor) reads.

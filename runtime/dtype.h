@@ -1,0 +1,72 @@
+#pragma once
+#include <bit>
+#include <cstddef>
+#include <cstdlib>
+#include <cstdint>
+#include <iosfwd>
+#include <string_view>
+#include <type_traits>
+
+#include "runtime/error.h"
+
+namespace fusor {
+
+enum class DType : std::uint8_t { f64, f32, bf16, f16, i64, i32, u8 };
+
+std::size_t size_of(DType);          // bytes of one element
+std::string_view name_of(DType);     // "f32"
+DType parse_dtype(std::string_view); // throws Error that lists the names
+std::ostream& operator<<(std::ostream&, DType);
+
+// The upper half of an f32; rounds to nearest even. NaN stays NaN.
+struct bf16 {
+  std::uint16_t bits = 0;
+  bf16() = default;
+  explicit bf16(float x) {
+    const auto u = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+    bits = static_cast<std::uint16_t>((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 0x40 : rounded);
+  }
+  explicit operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
+};
+
+// IEEE half precision as raw bits: a storage and wire type on the CPU.
+struct f16 {
+  std::uint16_t bits = 0;
+};
+
+template <class T>
+inline constexpr DType dtype_of = [] {
+  if constexpr (std::is_same_v<T, double>) return DType::f64;
+  else if constexpr (std::is_same_v<T, float>) return DType::f32;
+  else if constexpr (std::is_same_v<T, bf16>) return DType::bf16;
+  else if constexpr (std::is_same_v<T, f16>) return DType::f16;
+  else if constexpr (std::is_same_v<T, std::int64_t>) return DType::i64;
+  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
+  else {
+    static_assert(std::is_same_v<T, std::uint8_t>, "no DType for this type");
+    return DType::u8;
+  }
+}();
+
+// What sums, statistics and weight gradients are kept in: f64 for f64, f32 for the rest.
+template <class T>
+using acc_t = std::conditional_t<std::is_same_v<T, double>, double, float>;
+DType acc_dtype(DType);
+
+// Calls f.template operator()<T>() with the element type of a floating dtype.
+template <class F>
+decltype(auto) on_float(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::f64: return f.template operator()<double>();
+    case DType::f32: return f.template operator()<float>();
+    case DType::bf16: return f.template operator()<bf16>();
+    default: break;
+  }
+  require(false, "no kernel computes in ", name_of(dtype), "; use f64, f32 or bf16");
+  std::abort();
+}
+
+}  // namespace fusor

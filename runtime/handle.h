@@ -1,0 +1,27 @@
+#pragma once
+#include <utility>
+
+namespace fusor {
+
+// Sole owner of a C handle. `None` (T{} unless given) means "owns nothing".
+template <class T, auto Release, T None = T{}>
+class Handle {
+ public:
+  Handle() = default;
+  explicit Handle(T raw) : raw_(raw) {}
+  Handle(Handle&& other) noexcept : raw_(std::exchange(other.raw_, None)) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(raw_, other.raw_);
+    return *this;
+  }
+  ~Handle() {
+    if (raw_ != None) Release(raw_);
+  }
+  T get() const { return raw_; }
+  explicit operator bool() const { return raw_ != None; }
+
+ private:
+  T raw_ = None;
+};
+
+}  // namespace fusor

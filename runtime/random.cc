@@ -1,0 +1,33 @@
+#include "runtime/random.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace fusor {
+
+RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step) {
+  // Absorb the purpose eight bytes at a time; each block is one Philox call, so keys avalanche.
+  RandomKey key{seed};
+  const auto absorb = [&](std::uint64_t block, std::uint64_t tag) {
+    const auto w = philox(key, block, tag);
+    key.bits = (std::uint64_t{w[1]} << 32) | w[0];
+  };
+  for (std::size_t i = 0; i < purpose.size(); i += 8) {
+    std::uint64_t block = 0;
+    for (std::size_t j = i; j < purpose.size() && j < i + 8; ++j)
+      block = (block << 8) | static_cast<unsigned char>(purpose[j]);
+    absorb(block, 1);
+  }
+  absorb(purpose.size(), 2);
+  absorb(step, 3);
+  return key;
+}
+
+double normal(RandomKey key, std::uint64_t i) {
+  const auto w = philox(key, i, 1);
+  const double u = ((std::uint64_t{w[0]} << 21) + (w[1] >> 11) + 1) * 0x1p-53;  // (0, 1]
+  const double v = ((std::uint64_t{w[2]} << 21) + (w[3] >> 11)) * 0x1p-53;
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+}
+
+}  // namespace fusor
