@@ -11,6 +11,7 @@ target_link_libraries(fusor_build INTERFACE fusor_flags)
 target_compile_options(fusor_build INTERFACE
   $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>  # CMake 3.25 has no cuda_std_20
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 warns of std::string's own operator+ (GCC bug 105651)
   # Fused multiply-add is on; nothing here reads errno or traps. No -ffast-math: sums keep their order.
   $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=fast;-fno-math-errno;-fno-trapping-math>
   $<$<COMPILE_LANGUAGE:CXX>:-march=${FUSOR_CPU_ARCH};-mprefer-vector-width=512>)
