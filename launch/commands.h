@@ -1,0 +1,10 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace fusor {
+
+// The subcommands of `fusor`, one file each. `args` is what follows the subcommand's name; the
+// result is the exit status. A mistake of the user is thrown as Error with one sentence.
+
+}  // namespace fusor

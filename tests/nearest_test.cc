@@ -1,0 +1,31 @@
+#include "runtime/nearest.h"
+
+#include <gtest/gtest.h>
+
+namespace fusor {
+namespace {
+
+TEST(EditDistance, CountsInsertionsDeletionsSubstitutionsAndSwaps) {
+  EXPECT_EQ(edit_distance("", ""), 0u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("abc", ""), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("trian", "train"), 1u);
+  EXPECT_EQ(edit_distance("lr", "l"), 1u);
+}
+
+TEST(Nearest, PicksTheClosestAndOnlyASlip) {
+  const std::vector<std::string> commands{"train", "eval", "plan", "data"};
+  EXPECT_EQ(nearest("trian", commands), "train");
+  EXPECT_EQ(nearest("dat", commands), "data");
+  EXPECT_EQ(nearest("xylophone", commands), "");
+  EXPECT_EQ(nearest("train", {}), "");
+}
+
+TEST(Nearest, EndsASentence) {
+  EXPECT_EQ(did_you_mean("pla", {"plan"}), ", did you mean \"plan\"?");
+  EXPECT_EQ(did_you_mean("xylophone", {"plan"}), "");
+}
+
+}  // namespace
+}  // namespace fusor
