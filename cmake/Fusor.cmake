@@ -32,10 +32,13 @@ function(fusor_library name)
   set_property(GLOBAL APPEND PROPERTY FUSOR_LIBRARIES fusor_${name})
 endfunction()
 
-# fusor_test(tp SOURCES tp_test.cc DEPS fusor::models RANKS 1 2 4 LABELS cpu): one ctest entry per
-# rank count. Without RANKS every TEST is an entry of its own.
+# fusor_test(tp SOURCES tp_test.cc DEPS fusor::models RANKS 1 2 4 LABELS slow): one ctest entry per
+# rank count. Without RANKS every TEST is an entry of its own. The label is cpu unless another is given.
 function(fusor_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;RANKS;LABELS")
+  if(NOT arg_LABELS)
+    set(arg_LABELS cpu)
+  endif()
   add_executable(${name}_test ${arg_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} fusor_build)
   if(NOT arg_RANKS)

@@ -1,4 +1,4 @@
-# Every outside library, found once. The installed package finds the same ones (fusor-config.cmake.in).
+# Every outside library, found once. Also included by the installed package (fusor-config.cmake).
 set(MPI_CXX_SKIP_MPICXX ON)  # the C API only: the removed C++ bindings do not link
 find_package(MPI REQUIRED COMPONENTS C CXX)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
@@ -6,9 +6,11 @@ find_package(Threads REQUIRED)
 # Not find_package(dnnl): Debian's config asks for OpenCL headers that the CPU engine never uses.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)
-add_library(fusor_dnnl INTERFACE)
-target_include_directories(fusor_dnnl SYSTEM INTERFACE $<BUILD_INTERFACE:${DNNL_INCLUDE_DIR}>)
-target_link_libraries(fusor_dnnl INTERFACE ${DNNL_LIBRARY})
+if(NOT TARGET fusor_dnnl)
+  add_library(fusor_dnnl INTERFACE IMPORTED)
+  target_include_directories(fusor_dnnl INTERFACE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(fusor_dnnl INTERFACE ${DNNL_LIBRARY})
+endif()
 find_package(nlohmann_json 3 REQUIRED)
 find_package(Boost REQUIRED COMPONENTS program_options)
 set(HDF5_PREFER_PARALLEL OFF)

@@ -1,0 +1,22 @@
+# cmake -P, from the top of the repository: every quoted include is written "folder/file.h", and a
+# folder includes only itself and the folders below it.
+set(runtime_uses runtime)
+set(io_uses runtime io)
+set(ops_uses runtime ops)
+set(parallel_uses runtime io ops parallel)
+set(models_uses runtime io ops parallel models)
+set(launch_uses runtime io ops parallel models launch)
+foreach(folder runtime io ops parallel models launch)
+  list(JOIN ${folder}_uses "|" allowed)
+  file(GLOB_RECURSE files RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+       ${folder}/*.h ${folder}/*.cuh ${folder}/*.cc ${folder}/*.cu)
+  foreach(file ${files})
+    file(STRINGS ${file} includes REGEX "^[ \t]*#[ \t]*include[ \t]*\"")
+    foreach(include ${includes})
+      if(NOT include MATCHES "\"(${allowed})/")
+        list(JOIN ${folder}_uses "/, " may)
+        message(SEND_ERROR "${file} has ${include}, but ${folder}/ may include only from ${may}/")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()

@@ -1,0 +1,15 @@
+# cmake -P, from the top of the repository: no file a person maintains is longer than 400 lines.
+set(limit 400)
+foreach(folder runtime io ops parallel models launch tests benchmarks cmake docs)
+  list(APPEND patterns ${folder}/*.h ${folder}/*.cuh ${folder}/*.cc ${folder}/*.cu ${folder}/*.py
+       ${folder}/*.sh ${folder}/*.cmake ${folder}/*.md ${folder}/CMakeLists.txt)
+endforeach()
+file(GLOB_RECURSE files RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} ${patterns})
+foreach(file ${files})
+  file(READ ${file} text)
+  string(REGEX REPLACE "[^\n]" "" newlines "${text}")
+  string(LENGTH "${newlines}" lines)
+  if(lines GREATER limit)
+    message(SEND_ERROR "${file} has ${lines} lines; split it: no file here has more than ${limit}")
+  endif()
+endforeach()

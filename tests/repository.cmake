@@ -1,0 +1,22 @@
+# Tests of the repository itself: its layers, file sizes, headers, and the package it installs.
+foreach(check layers sizes)
+  add_test(NAME repository.${check} COMMAND ${CMAKE_COMMAND} -P cmake/check_${check}.cmake
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+endforeach()
+# Every public header compiles alone, with nothing but its own target's include folders.
+add_test(NAME repository.headers
+         COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target all_verify_interface_header_sets)
+set_tests_properties(repository.headers PROPERTIES TIMEOUT 600)
+
+# An outside project builds against what cmake --install put into an empty folder.
+set(prefix ${CMAKE_CURRENT_BINARY_DIR}/prefix)
+add_test(NAME package.clean COMMAND ${CMAKE_COMMAND} -E rm -rf ${prefix})
+add_test(NAME package.install COMMAND ${CMAKE_COMMAND} --install ${PROJECT_BINARY_DIR} --prefix ${prefix})
+add_test(NAME package.outside
+         COMMAND ${CMAKE_CTEST_COMMAND} --build-and-test ${CMAKE_CURRENT_SOURCE_DIR}/outside ${CMAKE_CURRENT_BINARY_DIR}/outside
+         --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_PREFIX_PATH=${prefix}
+         $<$<BOOL:${FUSOR_SANITIZE}>:-DCMAKE_CXX_FLAGS=-fsanitize=${FUSOR_SANITIZE}> --test-command outside
+         COMMAND_EXPAND_LISTS)
+set_tests_properties(package.clean PROPERTIES FIXTURES_SETUP package_clean)
+set_tests_properties(package.install PROPERTIES FIXTURES_REQUIRED package_clean FIXTURES_SETUP package)
+set_tests_properties(package.outside PROPERTIES FIXTURES_REQUIRED package TIMEOUT 300)
