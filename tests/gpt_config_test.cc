@@ -1,0 +1,64 @@
+#include "models/gpt_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/error.h"
+
+namespace fusor {
+namespace {
+
+using ::testing::HasSubstr;
+
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(GptConfig, CountsThePublishedModels) {
+  EXPECT_EQ(num_parameters(gpt_preset("gpt2-124m")), 124'439'808);
+  EXPECT_EQ(num_parameters(gpt_preset("gpt2-350m")), 354'823'168);
+  EXPECT_EQ(num_parameters(gpt_preset("gpt2-774m")), 774'030'080);
+  EXPECT_EQ(num_parameters(gpt_preset("gpt2-1558m")), 1'557'611'200);
+  EXPECT_NEAR(static_cast<double>(num_parameters(gpt_preset("gpt3-175b"))), 175e9, 0.5e9);
+  EXPECT_EQ(num_parameters(gpt_preset("llama-1b")), 1'235'814'400);
+  EXPECT_EQ(num_parameters(gpt_preset("llama-7b")), 6'738'415'616);
+  EXPECT_EQ(num_parameters(gpt_preset("llama-8b")), 8'030'261'248);
+}
+
+TEST(GptConfig, EveryPresetResolves) {
+  for (const std::string& name : gpt_preset_names())
+    EXPECT_GT(num_parameters(gpt_preset(name)), 0) << name;
+}
+
+TEST(GptConfig, ResolveFillsWhatIsDerived) {
+  const GptConfig c = resolve({.width = 64, .heads = 4});
+  EXPECT_EQ(c.kv_heads, 4);
+  EXPECT_EQ(c.mlp_hidden, 256);
+  EXPECT_EQ(c, resolve(c));
+}
+
+TEST(GptConfig, RefusesShapesThatCannotBeBuilt) {
+  EXPECT_EQ(error_of([] { resolve({.width = 64, .heads = 7}); }),
+            "model.heads 7 does not divide model.width 64");
+  EXPECT_EQ(error_of([] { resolve({.width = 64, .heads = 4, .kv_heads = 3}); }),
+            "model.kv_heads 3 does not divide model.heads 4");
+  EXPECT_THAT(error_of([] { resolve({.width = 12, .heads = 4, .positions = Positions::rotary}); }),
+              HasSubstr("even head dim"));
+  EXPECT_THAT(error_of([] { resolve({.layers = 0}); }), HasSubstr("model.layers 0"));
+  EXPECT_THAT(error_of([] { resolve({.dropout = 1}); }), HasSubstr("model.dropout 1"));
+}
+
+TEST(GptConfig, UnknownPresetNamesTheNearest) {
+  EXPECT_EQ(error_of([] { gpt_preset("gpt2-123m"); }),
+            "unknown model preset \"gpt2-123m\", did you mean \"gpt2-124m\"?");
+  EXPECT_THAT(error_of([] { gpt_preset("zebra"); }), HasSubstr("known are gpt2-tiny, gpt2-124m"));
+}
+
+}  // namespace
+}  // namespace fusor
