@@ -18,6 +18,7 @@ class Handle {
     if (raw_ != None) Release(raw_);
   }
   T get() const { return raw_; }
+  [[nodiscard]] T release() { return std::exchange(raw_, None); }  // the caller owns it now
   explicit operator bool() const { return raw_ != None; }
 
  private:
