@@ -1,0 +1,143 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// A device is where tensors live and operators run. The backends differ in where bytes come from:
+//   heap    host memory, one allocation a tensor: tests and tools
+//   arena   host memory, every allocation at the offset a rehearsal assigned it: runs
+//   meta    no bytes at all; what is asked for and done is written to a trace: the rehearsal
+namespace fusor {
+
+struct Trace;       // runtime/trace.h
+struct MemoryPlan;  // runtime/memory_plan.h
+
+enum class DeviceKind : std::uint8_t { cpu, cuda, meta };
+std::ostream& operator<<(std::ostream&, DeviceKind);
+
+// What an allocation is for: a row of the ledger.
+enum class Owner : std::uint8_t {
+  weights, gradients, optimizer, activations, communication, workspace, input
+};
+inline constexpr int kNumOwners = 7;
+std::string_view name_of(Owner);
+
+// The work of one operator call: floating-point operations, and bytes that have to move when every
+// operand is read once and every result written once.
+struct Cost {
+  double flops = 0, bytes = 0;
+};
+
+// Time that operators of a device have taken, for "time outside kernels" and rates.
+struct KernelClock {
+  double seconds = 0;
+  double flops = 0;
+  std::uint64_t calls = 0;
+};
+
+// One rank's backend. Not thread-safe: a rank drives its device from one thread.
+class DeviceBackend {
+ public:
+  virtual ~DeviceBackend() = default;
+  virtual DeviceKind kind() const = 0;
+
+  struct Block {
+    std::byte* data = nullptr;  // null on meta
+    std::uint64_t id = 0;
+    std::size_t bytes = 0;
+  };
+  virtual Block allocate(std::size_t bytes) = 0;
+  virtual void release(const Block&) noexcept = 0;
+
+  // Called around each operator; scope() tells the layer.
+  virtual void op_begin(std::string_view op, const Cost&) = 0;
+  virtual void op_end() {}
+
+  // A program is a piece of the run that repeats with the same allocations ("micro", "update",
+  // "eval"). What is allocated outside any program lives as long as the device.
+  virtual void program_begin(std::string_view /*name*/) {}
+  virtual void program_end() {}
+
+  // Called often while a rank computes, so that transports without a progress thread move on.
+  void (*progress)(void*) = nullptr;
+  void* progress_arg = nullptr;
+
+  std::string scope() const;  // "block.3/attn"
+  Owner owner = Owner::activations;
+  std::vector<std::string_view> scopes;
+  KernelClock clock;
+};
+
+// A copyable name for a backend.
+class Device {
+ public:
+  Device();  // the process's heap device
+
+  static Device heap(bool poison = false);  // poison: fresh memory holds NaN bits, for tests
+  // `like`: the kind whose kernels, and so whose workspaces, the rehearsal stands for.
+  static Device meta(Trace& trace, DeviceKind like = DeviceKind::cpu);
+  static Device arena(const MemoryPlan& plan);
+
+  DeviceKind kind() const { return backend_->kind(); }
+  DeviceBackend& backend() const { return *backend_; }
+  DeviceKind like() const { return like_; }  // kind(), but what it stands for on meta
+  friend bool operator==(const Device&, const Device&) = default;
+
+  // Bytes above which no allocation of an arena has reached; 0 on other devices.
+  std::size_t high_water() const;
+
+ private:
+  Device(std::shared_ptr<DeviceBackend> backend, DeviceKind like)
+      : backend_(std::move(backend)), like_(like) {}
+  std::shared_ptr<DeviceBackend> backend_;
+  DeviceKind like_;
+};
+
+// Names the layer that runs, for ledgers, messages and profiles. `name` must outlive the scope.
+class Scope {
+ public:
+  Scope(const Device& device, std::string_view name) : backend_(device.backend()) {
+    backend_.scopes.push_back(name);
+  }
+  ~Scope() { backend_.scopes.pop_back(); }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  DeviceBackend& backend_;
+};
+
+// Names what the allocations within are for.
+class Owned {
+ public:
+  Owned(const Device& device, Owner owner) : backend_(device.backend()), before_(backend_.owner) {
+    backend_.owner = owner;
+  }
+  ~Owned() { backend_.owner = before_; }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+
+ private:
+  DeviceBackend& backend_;
+  Owner before_;
+};
+
+// One run of a program; see DeviceBackend::program_begin. Programs do not nest.
+class Program {
+ public:
+  Program(const Device& device, std::string_view name) : backend_(device.backend()) {
+    backend_.program_begin(name);
+  }
+  ~Program() noexcept(false);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+ private:
+  DeviceBackend& backend_;
+};
+
+}  // namespace fusor
