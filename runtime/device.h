@@ -21,7 +21,13 @@ std::ostream& operator<<(std::ostream&, DeviceKind);
 
 // What an allocation is for: a row of the ledger.
 enum class Owner : std::uint8_t {
-  weights, gradients, optimizer, activations, communication, workspace, input
+  weights,
+  gradients,
+  optimizer,
+  activations,
+  communication,
+  workspace,
+  input
 };
 inline constexpr int kNumOwners = 7;
 std::string_view name_of(Owner);
@@ -61,6 +67,7 @@ class DeviceBackend {
   // "eval"). What is allocated outside any program lives as long as the device.
   virtual void program_begin(std::string_view /*name*/) {}
   virtual void program_end() {}
+  virtual std::size_t high_water() const { return 0; }  // see Device::high_water
 
   // Called often while a rank computes, so that transports without a progress thread move on.
   void (*progress)(void*) = nullptr;

@@ -1,8 +1,8 @@
 #pragma once
 #include <bit>
 #include <cstddef>
-#include <cstdlib>
 #include <cstdint>
+#include <cstdlib>
 #include <iosfwd>
 #include <string_view>
 #include <type_traits>
@@ -13,9 +13,9 @@ namespace fusor {
 
 enum class DType : std::uint8_t { f64, f32, bf16, f16, i64, i32, u8 };
 
-std::size_t size_of(DType);          // bytes of one element
-std::string_view name_of(DType);     // "f32"
-DType parse_dtype(std::string_view); // throws Error that lists the names
+std::size_t size_of(DType);           // bytes of one element
+std::string_view name_of(DType);      // "f32"
+DType parse_dtype(std::string_view);  // throws Error that lists the names
 std::ostream& operator<<(std::ostream&, DType);
 
 // The upper half of an f32; rounds to nearest even. NaN stays NaN.
@@ -39,12 +39,18 @@ struct f16 {
 
 template <class T>
 inline constexpr DType dtype_of = [] {
-  if constexpr (std::is_same_v<T, double>) return DType::f64;
-  else if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else if constexpr (std::is_same_v<T, bf16>) return DType::bf16;
-  else if constexpr (std::is_same_v<T, f16>) return DType::f16;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return DType::i64;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
+  if constexpr (std::is_same_v<T, double>)
+    return DType::f64;
+  else if constexpr (std::is_same_v<T, float>)
+    return DType::f32;
+  else if constexpr (std::is_same_v<T, bf16>)
+    return DType::bf16;
+  else if constexpr (std::is_same_v<T, f16>)
+    return DType::f16;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return DType::i64;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return DType::i32;
   else {
     static_assert(std::is_same_v<T, std::uint8_t>, "no DType for this type");
     return DType::u8;
@@ -60,10 +66,14 @@ DType acc_dtype(DType);
 template <class F>
 decltype(auto) on_float(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: return f.template operator()<double>();
-    case DType::f32: return f.template operator()<float>();
-    case DType::bf16: return f.template operator()<bf16>();
-    default: break;
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::f32:
+      return f.template operator()<float>();
+    case DType::bf16:
+      return f.template operator()<bf16>();
+    default:
+      break;
   }
   require(false, "no kernel computes in ", name_of(dtype), "; use f64, f32 or bf16");
   std::abort();

@@ -13,7 +13,8 @@ struct Cuda {};
 // Tells the device of an operator for as long as it runs.
 class OpScope {
  public:
-  OpScope(const Device& device, std::string_view op, const Cost& cost) : backend_(device.backend()) {
+  OpScope(const Device& device, std::string_view op, const Cost& cost)
+      : backend_(device.backend()) {
     backend_.op_begin(op, cost);
   }
   ~OpScope() { backend_.op_end(); }

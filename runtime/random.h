@@ -18,11 +18,13 @@ RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t
 
 // Four 32-bit words for counter (lo, hi) under key.
 inline std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, std::uint64_t hi = 0) {
-  std::array<std::uint32_t, 4> c{static_cast<std::uint32_t>(lo), static_cast<std::uint32_t>(lo >> 32),
-                                 static_cast<std::uint32_t>(hi), static_cast<std::uint32_t>(hi >> 32)};
+  std::array<std::uint32_t, 4> c{
+      static_cast<std::uint32_t>(lo), static_cast<std::uint32_t>(lo >> 32),
+      static_cast<std::uint32_t>(hi), static_cast<std::uint32_t>(hi >> 32)};
   auto k0 = static_cast<std::uint32_t>(key.bits), k1 = static_cast<std::uint32_t>(key.bits >> 32);
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53u} * c[0], b = std::uint64_t{0xCD9E8D57u} * c[2];
+    const std::uint64_t a = std::uint64_t{0xD2511F53u} * c[0],
+                        b = std::uint64_t{0xCD9E8D57u} * c[2];
     c = {static_cast<std::uint32_t>(b >> 32) ^ c[1] ^ k0, static_cast<std::uint32_t>(b),
          static_cast<std::uint32_t>(a >> 32) ^ c[3] ^ k1, static_cast<std::uint32_t>(a)};
   }
@@ -30,7 +32,9 @@ inline std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, std:
 }
 
 // The 32 random bits of element i: word i % 4 of counter i / 4.
-inline std::uint32_t random_bits(RandomKey key, std::uint64_t i) { return philox(key, i / 4)[i % 4]; }
+inline std::uint32_t random_bits(RandomKey key, std::uint64_t i) {
+  return philox(key, i / 4)[i % 4];
+}
 
 // Uniform in [0, 1) with 24 bits, exact in f32.
 inline float uniform(RandomKey key, std::uint64_t i) {

@@ -10,7 +10,7 @@ struct Shape : std::vector<std::int64_t> {
   using vector::vector;
 };
 
-std::int64_t num_elements(const Shape&);  // 1 for a scalar []
+std::int64_t num_elements(const Shape&);                // 1 for a scalar []
 std::ostream& operator<<(std::ostream&, const Shape&);  // [2, 3]
 
 }  // namespace fusor

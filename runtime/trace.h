@@ -10,8 +10,8 @@
 
 namespace fusor {
 
-// What one rank did on the meta device, in order: the result of a rehearsal, from which memory plan,
-// ledger, planned collectives and step time are computed. A plain value.
+// What one rank did on the meta device, in order: the result of a rehearsal, from which memory
+// plan, ledger, planned collectives and step time are computed. A plain value.
 struct AllocEvent {
   std::uint64_t id;
   std::size_t bytes;

@@ -11,8 +11,8 @@ namespace fusor {
 
 enum class ReduceOp : std::uint8_t { sum, max, min };
 
-// Communication in flight. Its operands stay alive until wait() has returned; the buffers must not be
-// written before, nor results read.
+// Communication in flight. Its operands stay alive until wait() has returned; the buffers must not
+// be written before, nor results read.
 class Pending {
  public:
   class Work {
@@ -47,10 +47,12 @@ class Transport {
   // The ranks that pass the same color, ordered by key. Collective.
   virtual std::unique_ptr<Transport> split(int color, int key, std::string name) = 0;
 
-  virtual Pending all_reduce(Tensor t, ReduceOp op, std::string_view what) = 0;        // in place
-  virtual Pending all_gather(Tensor in, Tensor out, std::string_view what) = 0;        // out: size() x in
-  virtual Pending reduce_scatter(Tensor in, Tensor out, std::string_view what) = 0;    // sums; in: size() x out
-  virtual Pending all_to_all(Tensor in, Tensor out, std::string_view what) = 0;        // block i goes to rank i
+  virtual Pending all_reduce(Tensor t, ReduceOp op, std::string_view what) = 0;  // in place
+  virtual Pending all_gather(Tensor in, Tensor out, std::string_view what) = 0;  // out: size() x in
+  virtual Pending reduce_scatter(Tensor in, Tensor out,
+                                 std::string_view what) = 0;  // sums; in: size() x out
+  virtual Pending all_to_all(Tensor in, Tensor out,
+                             std::string_view what) = 0;  // block i goes to rank i
   virtual Pending broadcast(Tensor t, int root, std::string_view what) = 0;
   virtual Pending send(Tensor t, int peer, std::string_view what) = 0;
   virtual Pending recv(Tensor t, int peer, std::string_view what) = 0;

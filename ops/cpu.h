@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+
+#include "runtime/dtype.h"
+
+// What the CPU kernels share: element conversion, and loops over rows or elements on the rank's
+// threads.
+namespace fusor::ops::cpu {
+
+// Kernels compute in acc_t<T>; these move elements in and out of storage.
+inline double load(const double& x) { return x; }
+inline float load(const float& x) { return x; }
+inline float load(const bf16& x) { return static_cast<float>(x); }
+inline void store(double& to, double x) { to = x; }
+inline void store(float& to, float x) { to = x; }
+inline void store(bf16& to, float x) { to = bf16(x); }
+
+// Calls body(begin, end) on each thread's share of [0, n): contiguous and multiples of `grain`, so
+// that which thread computes an element never changes its value. Small loops stay on one thread.
+template <class Body>
+void parallel_for(std::int64_t n, std::int64_t grain, Body&& body) {
+  if (n <= grain) return body(std::int64_t{0}, n);
+  const std::int64_t blocks = (n + grain - 1) / grain;
+#pragma omp parallel for schedule(static)
+  for (std::int64_t b = 0; b < blocks; ++b)
+    body(b * grain, (b + 1) * grain < n ? (b + 1) * grain : n);
+}
+
+}  // namespace fusor::ops::cpu

@@ -1,0 +1,115 @@
+#pragma once
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runtime/tensor.h"
+
+// Reverse-mode differentiation. Ops append to a tape as they run, and backward walks it in reverse;
+// each op is its forward call with the line of calculus beside it. An op's backward captures the
+// Grads of its inputs and, of values, only what its calculus reads: the rest is freed at once.
+namespace fusor {
+
+class Tape;
+class Var;
+
+// The place where the gradient of one value gathers. Copies name the same place.
+class Grad {
+ public:
+  Grad() = default;  // no gradient wanted
+  // For a value that is computed: allocated when the first gradient arrives.
+  static Grad of_value(const Tensor& value);
+  // For a weight: `to` has the weight's shape and its accumulator dtype.
+  static Grad of_parameter(Tensor to);
+
+  bool wanted() const { return node_ != nullptr; }
+  // The sum so far; undefined (for weights: stale) if nothing has flowed back yet.
+  const Tensor& tensor() const { return node_->to; }
+
+  // kernel(to, add) writes to = (add ? to : 0) + d. Not called when no gradient is wanted.
+  template <class Kernel>
+  void accumulate(Kernel&& kernel) const {
+    if (!node_) return;
+    const bool add = prepare();
+    kernel(std::as_const(node_->to), add);
+  }
+  // The same where d is dy itself: shares dy if it is the first to arrive.
+  void pass(const Tensor& dy) const;
+
+  // Weights only. The next gradient goes to `to` and overwrites what is there.
+  void restart(Tensor to) const;
+  void restart() const { node_->filled = false; }
+  bool filled() const { return node_->filled; }  // a gradient has been written since restart()
+  // Called during backward when the last op that read this weight has added its share.
+  void on_ready(std::function<void()> f) const { node_->ready = std::move(f); }
+
+ private:
+  friend class Tape;
+  friend class Var;
+  friend Var record(Tensor, std::initializer_list<Var>, std::function<void(const Tensor&)>);
+  struct Node {
+    Tensor to{};
+    Shape shape;
+    DType dtype;
+    Device device;
+    bool is_parameter, filled = false;
+    int uses = 0;  // weights: recorded ops that have not run backward yet
+    std::function<void()> ready{};
+  };
+  bool prepare() const;  // makes `to` writable; true if it already holds a sum
+
+  std::shared_ptr<Node> node_;
+};
+
+// A value that may want a gradient.
+class Var {
+ public:
+  Var() = default;  // no value
+  // A leaf. `tape` records what is computed from it; without one nothing is recorded (inference).
+  static Var input(Tensor value, Tape* tape = nullptr, bool wants_grad = false);
+  // A weight; frozen if grad is undefined. Copy neither it nor its module while it trains.
+  static Var parameter(Tensor value, Tensor grad = {});
+
+  const Tensor& value() const { return value_; }
+  const Shape& shape() const { return value_.shape(); }
+  const Device& device() const { return value_.device(); }
+  const Grad& grad() const { return grad_; }
+
+ private:
+  friend class Tape;
+  friend Var record(Tensor, std::initializer_list<Var>, std::function<void(const Tensor&)>);
+  Tensor value_;
+  Grad grad_;
+  Tape* tape_ = nullptr;
+};
+
+// How a gradient dy of an op's result flows back to its inputs.
+using Pull = std::function<void(const Tensor& dy)>;
+
+// The result of an op. Recorded if an input carries a tape and one wants a gradient; else `pull` is
+// dropped, and with it what it saved.
+Var record(Tensor value, std::initializer_list<Var> inputs, Pull pull);
+
+// The ops of one forward pass, in the order they ran. One per micro-batch in flight.
+class Tape {
+ public:
+  // Consumes the tape from its end; what an op saved is freed as the walk passes it. Afterwards
+  // only leaves hold gradients. dy has y's shape.
+  void backward(const Var& y, Tensor dy);
+  std::size_t size() const { return steps_.size(); }
+
+ private:
+  friend Var record(Tensor, std::initializer_list<Var>, Pull);
+  struct Step {
+    Grad y;
+    Pull pull;
+    std::vector<Grad> parameters;
+    std::vector<std::string_view> scopes;  // the layer that recorded it, for ledgers and profiles
+  };
+  std::vector<Step> steps_;
+};
+
+}  // namespace fusor

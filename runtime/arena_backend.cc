@@ -1,0 +1,74 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "runtime/backends.h"
+#include "runtime/error.h"
+#include "runtime/memory_plan.h"
+
+namespace fusor {
+namespace {
+
+// One mapping for the whole rank. Each request is answered with the slot that the plan holds for
+// it; a request that departs from the plan ends the run with the layer's name.
+class ArenaBackend final : public HostBackend {
+ public:
+  explicit ArenaBackend(const MemoryPlan& plan) : plan_(plan) {
+    if (plan.bytes == 0) return;
+    void* base = ::mmap(nullptr, plan.bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    check_errno(base != MAP_FAILED, "arena of " + std::to_string(plan.bytes) + " bytes");
+    ::madvise(base, plan.bytes, MADV_HUGEPAGE);  // a hint: fewer TLB misses where it is granted
+    base_ = static_cast<std::byte*>(base);
+  }
+  ~ArenaBackend() override {
+    if (base_) ::munmap(base_, plan_.bytes);
+  }
+
+  Block allocate(std::size_t bytes) override {
+    const auto& slots = program_ ? program_->slots : plan_.persistent;
+    std::size_t& next = program_ ? next_in_program_ : next_persistent_;
+    require(next < slots.size(), scope(), " asks for ", bytes, " bytes that ", where(),
+            " did not plan");
+    const MemoryPlan::Slot& slot = slots[next];
+    require(slot.bytes == bytes, scope(), " asks for ", bytes, " bytes where ", where(),
+            " planned ", slot.bytes, " for ", slot.scope);
+    ++next;
+    high_water_ = std::max(high_water_, bytes ? slot.offset + bytes : 0);
+    return {.data = base_ + slot.offset, .bytes = bytes};
+  }
+  void release(const Block&) noexcept override {}
+
+  void program_begin(std::string_view name) override {
+    require(!program_, "program '", name, "' begins inside another");
+    const auto found = std::find_if(plan_.programs.begin(), plan_.programs.end(),
+                                    [&](const auto& p) { return p.name == name; });
+    require(found != plan_.programs.end(), "program '", name, "' was never rehearsed");
+    program_ = &*found;
+    next_in_program_ = 0;
+  }
+  void program_end() override {
+    require(next_in_program_ == program_->slots.size(), where(), " planned ",
+            program_->slots.size(), " allocations but made ", next_in_program_);
+    program_ = nullptr;
+  }
+  std::size_t high_water() const override { return high_water_; }
+
+ private:
+  std::string where() const {
+    return program_ ? "the rehearsal of '" + program_->name + "'" : "the rehearsal of the set-up";
+  }
+
+  MemoryPlan plan_;
+  std::byte* base_ = nullptr;
+  const MemoryPlan::Program* program_ = nullptr;
+  std::size_t next_in_program_ = 0, next_persistent_ = 0, high_water_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<DeviceBackend> make_arena_backend(const MemoryPlan& plan) {
+  return std::make_shared<ArenaBackend>(plan);
+}
+
+}  // namespace fusor

@@ -1,0 +1,44 @@
+#include "runtime/device.h"
+
+#include <array>
+#include <exception>
+#include <ostream>
+
+#include "runtime/backends.h"
+
+namespace fusor {
+
+std::ostream& operator<<(std::ostream& out, DeviceKind kind) {
+  constexpr std::array<std::string_view, 3> kNames{"cpu", "cuda", "meta"};
+  return out << kNames[static_cast<std::size_t>(kind)];
+}
+
+std::string_view name_of(Owner owner) {
+  constexpr std::array<std::string_view, kNumOwners> kNames{
+      "weights", "gradients", "optimizer", "activations", "communication", "workspace", "input"};
+  return kNames[static_cast<std::size_t>(owner)];
+}
+
+std::string DeviceBackend::scope() const {
+  std::string path;
+  for (const std::string_view name : scopes) (path += path.empty() ? "" : "/") += name;
+  return path;
+}
+
+// One per thread, since ranks may be threads and a backend is driven by one.
+Device::Device() : like_(DeviceKind::cpu) {
+  thread_local const std::shared_ptr<DeviceBackend> heap = make_heap_backend(/*poison=*/false);
+  backend_ = heap;
+}
+
+Device Device::heap(bool poison) { return {make_heap_backend(poison), DeviceKind::cpu}; }
+Device Device::meta(Trace& trace, DeviceKind like) { return {make_meta_backend(trace), like}; }
+Device Device::arena(const MemoryPlan& plan) { return {make_arena_backend(plan), DeviceKind::cpu}; }
+
+std::size_t Device::high_water() const { return backend_->high_water(); }
+
+Program::~Program() noexcept(false) {
+  if (std::uncaught_exceptions() == 0) backend_.program_end();
+}
+
+}  // namespace fusor

@@ -1,0 +1,47 @@
+#include <utility>
+
+#include "runtime/backends.h"
+#include "runtime/error.h"
+#include "runtime/trace.h"
+
+namespace fusor {
+namespace {
+
+// The trace must outlive every tensor of the device.
+class MetaBackend final : public DeviceBackend {
+ public:
+  explicit MetaBackend(Trace& trace) : trace_(trace) {}
+  DeviceKind kind() const override { return DeviceKind::meta; }
+
+  Block allocate(std::size_t bytes) override {
+    trace_.events.emplace_back(AllocEvent{++last_id_, bytes, owner, scope()});
+    return {.id = last_id_, .bytes = bytes};
+  }
+  void release(const Block& block) noexcept override {
+    trace_.events.emplace_back(ReleaseEvent{block.id});
+  }
+  void op_begin(std::string_view op, const Cost& cost) override {
+    trace_.events.emplace_back(OpEvent{std::string(op), scope(), cost});
+  }
+  void program_begin(std::string_view name) override {
+    require(program_.empty(), "program '", name, "' begins inside program '", program_, "'");
+    program_ = name;
+    trace_.events.emplace_back(ProgramEvent{program_, true});
+  }
+  void program_end() override {
+    trace_.events.emplace_back(ProgramEvent{std::exchange(program_, {}), false});
+  }
+
+ private:
+  Trace& trace_;
+  std::uint64_t last_id_ = 0;
+  std::string program_;
+};
+
+}  // namespace
+
+std::shared_ptr<DeviceBackend> make_meta_backend(Trace& trace) {
+  return std::make_shared<MetaBackend>(trace);
+}
+
+}  // namespace fusor
