@@ -1,0 +1,52 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// manifest.json: what a dataset folder holds. It is written last, so a folder with a manifest is
+// whole.
+namespace fusor {
+
+// How a token id is stored. Byte tokens fit u8; larger vocabularies take u16 or i32.
+enum class TokenType : std::uint8_t { u8, u16, i32 };
+std::int64_t size_of(TokenType);      // bytes of one token
+std::string_view name_of(TokenType);  // "u16"
+
+struct ShardInfo {
+  std::string file;  // inside the dataset's folder
+  std::int64_t tokens = 0;
+  std::int64_t documents = 0;
+  std::int64_t bytes = 0;      // size of the file
+  std::uint64_t checksum = 0;  // XXH3-64 of the whole file
+};
+
+struct SplitInfo {
+  std::string name;  // "train", "val"
+  std::vector<ShardInfo> shards;
+  std::int64_t num_tokens() const;
+  std::int64_t num_documents() const;
+};
+
+struct Manifest {
+  std::string schema = "text";
+  std::string tokenizer = "bytes";
+  std::int64_t vocab_size = 256;
+  TokenType token_type = TokenType::u8;
+  std::string separator;  // what ends a document; kept in the stream as its last bytes
+  std::vector<SplitInfo> splits;
+
+  const SplitInfo* find(std::string_view split) const;  // null when there is none
+};
+
+inline constexpr std::string_view kManifestFile = "manifest.json";
+
+// Throws Error naming `file` and the key for anything but a manifest of a version this program
+// reads whose counts can be true: no duplicates, no empty splits, no sums beyond 63 bits.
+Manifest parse_manifest(std::string_view text, const std::string& file);
+// Of a dataset's folder; throws Error when the folder or its manifest is missing.
+Manifest read_manifest(const std::string& folder);
+// Throws Error when the separator is not UTF-8, which JSON cannot hold.
+std::string to_text(const Manifest&);
+
+}  // namespace fusor
