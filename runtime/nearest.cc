@@ -23,17 +23,29 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+namespace {
+
+std::string_view last_name(std::string_view word) { return word.substr(word.rfind('.') + 1); }
+
+bool is_slip(std::string_view a, std::string_view b, std::size_t distance) {
+  return distance <= std::max<std::size_t>(1, std::max(a.size(), b.size()) / 3);
+}
+
+}  // namespace
+
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t least = std::string::npos;
+  const std::string* best = nullptr;
+  std::pair least{false, std::string::npos};
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(word, candidate);
-    const std::size_t slip = std::max<std::size_t>(1, std::max(word.size(), candidate.size()) / 3);
-    if (distance > slip || distance >= least) continue;
-    least = distance;
-    best = candidate;
+    const bool other_name = last_name(candidate) != last_name(word);
+    if (other_name && !is_slip(word, candidate, distance)) continue;
+    const std::pair rank{other_name, distance};
+    if (best != nullptr && rank >= least) continue;
+    least = rank;
+    best = &candidate;
   }
-  return best;
+  return best == nullptr ? "" : *best;
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {

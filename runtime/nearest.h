@@ -9,8 +9,9 @@ namespace fusor {
 // Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-// The candidate with the smallest edit distance to `word`, the first of equals; empty when none is
-// close enough to be a slip of the hand (more than a third of the longer word differs).
+// The candidate that `word` was most likely meant to be: of those with the same name after the last
+// dot ("train.lr" for "optimizer.lr"), or else of all that differ in at most a third of the longer
+// word, the one with the smallest edit distance, the first of equals. Empty when there is none.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 // `, did you mean "train"?`, or empty when no candidate is near: the end of an error's sentence.

@@ -22,6 +22,13 @@ TEST(Nearest, PicksTheClosestAndOnlyASlip) {
   EXPECT_EQ(nearest("train", {}), "");
 }
 
+TEST(Nearest, ASameNameInAnotherSectionComesFirst) {
+  const std::vector<std::string> keys{"train.dp", "optimizer.lr", "log.every", "checkpoint.every"};
+  EXPECT_EQ(nearest("train.lr", keys), "optimizer.lr");
+  EXPECT_EQ(nearest("lr", keys), "optimizer.lr");
+  EXPECT_EQ(nearest("chekpoint.every", keys), "checkpoint.every");
+}
+
 TEST(Nearest, EndsASentence) {
   EXPECT_EQ(did_you_mean("pla", {"plan"}), ", did you mean \"plan\"?");
   EXPECT_EQ(did_you_mean("xylophone", {"plan"}), "");

@@ -1,0 +1,105 @@
+#include "launch/batch.h"
+
+#include <algorithm>
+
+#include "runtime/error.h"
+
+namespace fusor {
+namespace {
+
+constexpr std::int64_t kDefaultGlobalBatch = 32, kDefaultMicroBatch = 8, kDefaultSteps = 1000;
+
+std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+std::int64_t largest_divisor(std::int64_t value, std::int64_t at_most) {
+  std::int64_t divisor = std::min(value, at_most);
+  while (value % divisor != 0) --divisor;
+  return divisor;
+}
+
+// "48 and 56", the multiples on either side of `value`, which is not one; "8" below the first.
+std::string neighbours(std::int64_t value, std::int64_t multiple) {
+  const std::int64_t above = round_up(value, multiple), below = above - multiple;
+  return (below > 0 ? std::to_string(below) + " and " : "") + std::to_string(above);
+}
+
+void require_multiple(std::int64_t global, std::int64_t of, const std::string& product) {
+  require(global % of == 0, "train.global_batch ", global, " is not a multiple of ", product,
+          ", the nearest that are: ", neighbours(global, of));
+}
+
+std::string part(const char* name, std::int64_t value) {
+  return std::string(name) + " " + std::to_string(value);
+}
+
+void divide_batch(const TrainConfig& t, RunSize& size) {
+  const std::int64_t dp = size.dp;
+  std::int64_t &global = size.global_batch, &micro = size.micro_batch,
+               &accumulation = size.accumulation;
+  global = t.global_batch, micro = t.micro_batch, accumulation = t.accumulation;
+  if (global == 0 && micro == 0 && accumulation == 0)
+    global = round_up(kDefaultGlobalBatch, kDefaultMicroBatch * dp);
+  if (global == 0) {
+    if (micro == 0) micro = kDefaultMicroBatch;
+    if (accumulation == 0) accumulation = 1;
+    global = micro * accumulation * dp;
+  }
+  require_multiple(global, dp, part("dp", dp));
+  if (accumulation == 0) {
+    if (micro == 0) micro = largest_divisor(global / dp, kDefaultMicroBatch);
+    require_multiple(
+        global, micro * dp,
+        part("micro", micro) + " x " + part("dp", dp) + " = " + std::to_string(micro * dp));
+    accumulation = global / dp / micro;
+  }
+  if (micro == 0) {
+    require_multiple(global, accumulation * dp,
+                     part("accumulation", accumulation) + " x " + part("dp", dp) + " = " +
+                         std::to_string(accumulation * dp));
+    micro = global / dp / accumulation;
+  }
+  require(global == micro * accumulation * dp, "train.global_batch ", global, " is not micro ",
+          micro, " x accumulation ", accumulation, " x dp ", dp, " = ", micro * accumulation * dp,
+          ", leave one of the three out");
+}
+
+// The steps that reach train.tokens, or train.steps as given.
+std::int64_t count_steps(const TrainConfig& t, std::int64_t tokens_per_step) {
+  const std::int64_t from_tokens = round_up(t.tokens, tokens_per_step) / tokens_per_step;
+  require(t.steps == 0 || t.tokens == 0 || t.steps == from_tokens, "train.steps ", t.steps,
+          " and train.tokens ", t.tokens, " (", from_tokens, " steps of ", tokens_per_step,
+          " tokens) disagree, leave one out");
+  if (t.steps > 0) return t.steps;
+  return t.tokens > 0 ? from_tokens : kDefaultSteps;
+}
+
+}  // namespace
+
+RunSize run_size(const Config& c, std::int64_t world_size) {
+  const ParallelConfig& p = c.parallel;
+  const std::int64_t model_ranks = p.tp * p.pp * p.cp;
+  RunSize size{.dp = p.dp > 0 ? p.dp : std::max<std::int64_t>(1, world_size / model_ranks),
+               .seq_len = c.data.seq_len};
+  require(size.dp * model_ranks == world_size, "the layout needs ", size.dp * model_ranks,
+          " ranks (dp ", size.dp, " x tp ", p.tp, " x pp ", p.pp, " x cp ", p.cp, "), but ",
+          world_size, world_size == 1 ? " runs" : " run");
+  divide_batch(c.train, size);
+  size.steps = count_steps(c.train, size.tokens_per_step());
+  require(c.optimizer.warmup_steps <= size.steps, "optimizer.warmup_steps ",
+          c.optimizer.warmup_steps, " is longer than the run's ", size.steps, " steps");
+  return size;
+}
+
+std::vector<std::string> formulas(const RunSize& s) {
+  const std::string tokens = std::to_string(s.tokens_per_step());
+  return {part("global batch", s.global_batch) + " = " + part("micro", s.micro_batch) + " x " +
+              part("accumulation", s.accumulation) + " x " + part("dp", s.dp),
+          "tokens per step " + tokens + " = " + part("global batch", s.global_batch) + " x " +
+              part("sequence", s.seq_len),
+          "tokens " + std::to_string(s.tokens_per_step() * s.steps) + " = " +
+              part("steps", s.steps) + " x " + tokens};
+}
+
+}  // namespace fusor

@@ -1,0 +1,96 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/gpt_config.h"
+#include "runtime/dtype.h"
+
+namespace fusor {
+
+enum class Reduce { fast, exact };  // exact: the same bits for every data-parallel layout
+enum class Decay { constant, linear, cosine };
+
+struct DataConfig {
+  std::string path;
+  std::int64_t seq_len = 0;  // tokens per sample
+  std::int64_t loader_threads = 2;
+  std::int64_t prefetch = 4;  // micro-batches
+  bool verify = true;
+  bool operator==(const DataConfig&) const = default;
+};
+
+struct ParallelConfig {
+  std::int64_t dp = 0, tp = 1, pp = 1, cp = 1, ep = 1;
+  Reduce reduce = Reduce::fast;
+  double bucket_mb = 25;
+  std::int64_t threads = 0;
+  bool operator==(const ParallelConfig&) const = default;
+};
+
+// AdamW, https://arxiv.org/abs/1711.05101, and its learning rate's schedule.
+struct OptimizerConfig {
+  double lr = 6e-4, min_lr = 0;
+  Decay schedule = Decay::cosine;
+  std::int64_t warmup_steps = 0;
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double weight_decay = 0.1;
+  double clip = 1;  // of the global gradient norm; 0: off
+  bool operator==(const OptimizerConfig&) const = default;
+};
+
+struct TrainConfig {
+  std::int64_t steps = 0, tokens = 0;
+  std::int64_t global_batch = 0, micro_batch = 0, accumulation = 0;  // samples; 0: derived
+  std::int64_t seed = 1;
+  DType dtype = DType::f32;
+  std::int64_t eval_every = 0, eval_batches = 0;
+  std::int64_t sample_every = 0, sample_tokens = 128;
+  std::string sample_prompt;
+  std::int64_t early_stop_patience = 0;
+  double early_stop_min_delta = 0;
+  bool operator==(const TrainConfig&) const = default;
+};
+
+struct CheckpointConfig {
+  std::int64_t every = 0, keep_last = 2, keep_every = 0;
+  std::string resume = "auto";  // auto, never, must, or the folder of a checkpoint
+  bool operator==(const CheckpointConfig&) const = default;
+};
+
+struct LogConfig {
+  std::string dir;  // the run's folder
+  std::int64_t every = 10;
+  bool operator==(const LogConfig&) const = default;
+};
+
+// A recipe as a typed value: what each field means stands in launch/keys.h.
+struct Config {
+  std::string preset = "gpt2-124m";  // what the model's fields started from
+  GptConfig model = gpt_preset(preset);
+  DataConfig data;
+  ParallelConfig parallel;
+  OptimizerConfig optimizer;
+  TrainConfig train;
+  CheckpointConfig checkpoint;
+  LogConfig log;
+  bool operator==(const Config&) const = default;
+};
+
+// The same config with the fields filled in that follow from others alone (model.kv_heads,
+// model.mlp_hidden, data.seq_len). Throws Error when the fields contradict each other.
+Config resolve(Config);
+
+struct Difference {
+  std::string key, before, after;
+  bool fixed;  // the key must keep its value when a run resumes
+};
+
+// Every key whose value differs, in the order of the table.
+std::vector<Difference> differences(const Config& before, const Config& after);
+
+// Throws Error that names the first key, and both values, that keeps `now` from going on with a
+// checkpoint saved by a run with `then`. `where` names that checkpoint.
+void require_resumable(const Config& then, const Config& now, const std::string& where);
+
+}  // namespace fusor

@@ -1,0 +1,125 @@
+#pragma once
+#include <limits>
+#include <string_view>
+
+#include "launch/config.h"
+
+namespace fusor {
+
+struct Key {
+  std::string_view name;  // "section.key", as in a recipe and on the command line
+  std::string_view help;
+  double least, below;  // a number's range: least <= value < below
+  bool fixed;           // a resumed run must have the same value
+};
+
+inline constexpr double kNoEnd = std::numeric_limits<double>::infinity();
+
+constexpr Key key(std::string_view name, std::string_view help, double least = 0,
+                  double below = kNoEnd) {
+  return {name, help, least, below, false};
+}
+
+constexpr Key fixed_key(std::string_view name, std::string_view help, double least = 0,
+                        double below = kNoEnd) {
+  return {name, help, least, below, true};
+}
+
+// clang-format off
+template <class C, class F>
+void visit_model_keys(C& c, F&& f) {
+  f(fixed_key("model.preset", "named shape that the other model keys override"), c.preset);
+  auto& m = c.model;
+  f(fixed_key("model.vocab_size", "tokens in the vocabulary", 1), m.vocab_size);
+  f(fixed_key("model.seq_len", "most tokens of a sequence", 1), m.seq_len);
+  f(fixed_key("model.layers", "transformer blocks", 1), m.layers);
+  f(fixed_key("model.width", "width of the residual stream (d_model)", 1), m.width);
+  f(fixed_key("model.heads", "attention heads", 1), m.heads);
+  f(fixed_key("model.kv_heads", "key and value heads (0: as many as heads)"), m.kv_heads);
+  f(fixed_key("model.mlp_hidden", "hidden width of the MLP (0: 4 x width)"), m.mlp_hidden);
+  f(fixed_key("model.norm", "normalisation"), m.norm);
+  f(fixed_key("model.activation", "of the MLP; gelu is its tanh form"), m.activation);
+  f(fixed_key("model.positions", "position information"), m.positions);
+  f(fixed_key("model.rope_theta", "base of the rotary frequencies", 1), m.rope_theta);
+  f(fixed_key("model.bias", "biases in linear layers and LayerNorm"), m.bias);
+  f(fixed_key("model.tied_embeddings", "output projection = token embedding"), m.tied_embeddings);
+  f(key("model.dropout", "dropout probability", 0, 1), m.dropout);
+  f(fixed_key("model.norm_eps", "added to the variance in norms"), m.norm_eps);
+  f(key("model.init_std", "standard deviation of fresh weights"), m.init_std);
+}
+
+template <class C, class F>
+void visit_data_keys(C& c, F&& f) {
+  f(key("data.path", "dataset folder, as fusor data writes it"), c.data.path);
+  f(fixed_key("data.seq_len", "tokens per sample (0: model.seq_len)"), c.data.seq_len);
+  f(key("data.loader_threads", "threads that read shards, per rank", 1), c.data.loader_threads);
+  f(key("data.prefetch", "micro-batches read ahead", 1), c.data.prefetch);
+  f(key("data.verify", "check the shards' checksums before training"), c.data.verify);
+}
+
+template <class C, class F>
+void visit_parallel_keys(C& c, F&& f) {
+  auto& p = c.parallel;
+  f(key("parallel.dp", "data-parallel size (0: all ranks)"), p.dp);
+  f(key("parallel.tp", "tensor-parallel size", 1), p.tp);
+  f(key("parallel.pp", "pipeline stages", 1), p.pp);
+  f(key("parallel.cp", "context-parallel size", 1), p.cp);
+  f(key("parallel.ep", "expert-parallel size", 1), p.ep);
+  f(key("parallel.reduce", "gradient sums: fast, or exact to the bit for every layout"), p.reduce);
+  f(key("parallel.bucket_mb", "gradients reduced together, in MB"), p.bucket_mb);
+  f(key("parallel.threads", "compute threads per rank (0: cores / ranks of the node)"), p.threads);
+}
+
+template <class C, class F>
+void visit_optimizer_keys(C& c, F&& f) {
+  auto& o = c.optimizer;
+  f(key("optimizer.lr", "peak learning rate"), o.lr);
+  f(key("optimizer.min_lr", "learning rate at the end of the decay"), o.min_lr);
+  f(key("optimizer.schedule", "decay after the warm-up"), o.schedule);
+  f(key("optimizer.warmup_steps", "steps of linear warm-up"), o.warmup_steps);
+  f(key("optimizer.beta1", "decay of the gradient's mean", 0, 1), o.beta1);
+  f(key("optimizer.beta2", "decay of the gradient's square", 0, 1), o.beta2);
+  f(key("optimizer.eps", "added to the denominator of the update"), o.eps);
+  f(key("optimizer.weight_decay", "decoupled weight decay of matrices"), o.weight_decay);
+  f(key("optimizer.clip", "largest global gradient norm (0: off)"), o.clip);
+}
+
+template <class C, class F>
+void visit_train_keys(C& c, F&& f) {
+  auto& t = c.train;
+  f(key("train.steps", "optimizer steps (0: from train.tokens, else 1000)"), t.steps);
+  f(key("train.tokens", "tokens to train on, in place of train.steps"), t.tokens);
+  f(key("train.global_batch", "samples per step over all ranks (0: derived)"), t.global_batch);
+  f(key("train.micro_batch", "samples per forward pass of a rank (0: derived)"), t.micro_batch);
+  f(key("train.accumulation", "micro-batches per rank and step (0: derived)"), t.accumulation);
+  f(fixed_key("train.seed", "of weights, data order and dropout"), t.seed);
+  f(fixed_key("train.dtype", "of activations; master weights and sums are at least f32"), t.dtype);
+  f(key("train.eval_every", "steps between evaluations (0: at the end)"), t.eval_every);
+  f(key("train.eval_batches", "global batches per evaluation (0: all)"), t.eval_batches);
+  f(key("train.sample_every", "steps between samples of text (0: none)"), t.sample_every);
+  f(key("train.sample_prompt", "what a sample goes on from"), t.sample_prompt);
+  f(key("train.sample_tokens", "tokens of a sample", 1), t.sample_tokens);
+  f(key("train.early_stop_patience", "evaluations without improvement (0: off)"), t.early_stop_patience);
+  f(key("train.early_stop_min_delta", "smallest drop in loss that counts"), t.early_stop_min_delta);
+}
+
+// The one table of recipe keys: calls f(Key, field) for each, in the order they are printed.
+// Parsing, range checks, defaults, help and printing are all visits of it. C is Config, const or not.
+template <class C, class F>
+void visit_keys(C& c, F&& f) {
+  visit_model_keys(c, f);
+  visit_data_keys(c, f);
+  visit_parallel_keys(c, f);
+  visit_optimizer_keys(c, f);
+  visit_train_keys(c, f);
+  f(key("checkpoint.every", "steps between checkpoints (0: at the end)"), c.checkpoint.every);
+  f(key("checkpoint.keep_last", "newest checkpoints kept (0: all)"), c.checkpoint.keep_last);
+  f(key("checkpoint.keep_every", "checkpoints at multiples of this step are kept for good (0: none)"),
+    c.checkpoint.keep_every);
+  f(key("checkpoint.resume", "auto, never, must, or the folder of a checkpoint"), c.checkpoint.resume);
+  f(key("log.dir", "folder of the run (empty: runs/ and the recipe's name)"), c.log.dir);
+  f(key("log.every", "steps between lines of the log", 1), c.log.every);
+}
+// clang-format on
+
+}  // namespace fusor
