@@ -77,6 +77,7 @@ class Var {
   const Shape& shape() const { return value_.shape(); }
   const Device& device() const { return value_.device(); }
   const Grad& grad() const { return grad_; }
+  Tape* tape() const { return tape_; }
 
  private:
   friend class Tape;

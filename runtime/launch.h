@@ -25,24 +25,28 @@ class OpScope {
   DeviceBackend& backend_;
 };
 
-// Runs kernel(Cpu{}) or kernel(Cuda{}) where the device says so; on meta the call is recorded and
-// nothing runs. The only place that tells backends apart: code above never does.
+// Calls f(Cpu{}) or f(Cuda{}). The only place that tells backends apart: code above never does.
+template <class F>
+void on_backend(DeviceKind kind, F&& f) {
+  switch (kind) {
+    case DeviceKind::cpu:
+      return f(Cpu{});
+    case DeviceKind::cuda:
+#ifdef FUSOR_CUDA
+      return f(Cuda{});
+#else
+      raise("this build has no CUDA backend");
+#endif
+    case DeviceKind::meta:
+      raise("meta is no backend");
+  }
+}
+
+// Runs the kernel of an operator; on meta the call is recorded and nothing runs.
 template <class Kernel>
 void launch(const Device& device, std::string_view op, const Cost& cost, Kernel&& kernel) {
   const OpScope running(device, op, cost);
-  switch (device.kind()) {
-    case DeviceKind::meta:
-      return;
-    case DeviceKind::cpu:
-      return kernel(Cpu{});
-    case DeviceKind::cuda:
-#ifdef FUSOR_CUDA
-      return kernel(Cuda{});
-#else
-      break;
-#endif
-  }
-  raise("this build has no CUDA backend");
+  if (device.kind() != DeviceKind::meta) on_backend(device.kind(), kernel);
 }
 
 }  // namespace fusor

@@ -1,0 +1,48 @@
+#include "ops/cpu.h"
+#include "ops/fill_kernels.h"
+
+namespace fusor::ops::kernels {
+namespace {
+
+constexpr std::int64_t kGrain = 1 << 14;
+
+}  // namespace
+
+template <class T>
+void fill(Cpu, std::int64_t n, T* to, double value) {
+  T element;
+  cpu::store(element, static_cast<acc_t<T>>(value));
+  cpu::parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) to[i] = element;
+  });
+}
+
+template <class T>
+void fill_normal(Cpu, std::int64_t n, T* to, double std, RandomKey key, std::int64_t first) {
+  cpu::parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      cpu::store(to[i],
+                 static_cast<acc_t<T>>(std * normal(key, static_cast<std::uint64_t>(first + i))));
+  });
+}
+
+template <class From, class To>
+void convert(Cpu, std::int64_t n, const From* from, To* to) {
+  cpu::parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      cpu::store(to[i], static_cast<acc_t<To>>(cpu::load(from[i])));
+  });
+}
+
+#define FUSOR_FILL(T)                                                                \
+  template void fill(Cpu, std::int64_t, T*, double);                                 \
+  template void fill_normal(Cpu, std::int64_t, T*, double, RandomKey, std::int64_t); \
+  template void convert(Cpu, std::int64_t, const T*, double*);                       \
+  template void convert(Cpu, std::int64_t, const T*, float*);                        \
+  template void convert(Cpu, std::int64_t, const T*, bf16*);
+FUSOR_FILL(double)
+FUSOR_FILL(float)
+FUSOR_FILL(bf16)
+#undef FUSOR_FILL
+
+}  // namespace fusor::ops::kernels
