@@ -1,0 +1,51 @@
+#include "io/dataset.h"
+
+#include <algorithm>
+
+#include "runtime/error.h"
+
+namespace fusor {
+namespace {
+
+const SplitInfo& find_split(const Manifest& manifest, const std::string& folder,
+                            const std::string& split) {
+  std::string names;
+  for (const SplitInfo& candidate : manifest.splits)
+    names += (names.empty() ? "" : ", ") + candidate.name;
+  const SplitInfo* found = manifest.find(split);
+  require(found != nullptr, folder, " has no split '", split, "'; it has ", names);
+  return *found;
+}
+
+}  // namespace
+
+Dataset::Dataset(const std::string& folder, const std::string& split, const DatasetOptions& options)
+    : folder_(folder), split_(split), manifest_(read_manifest(folder)) {
+  for (const ShardInfo& info : find_split(manifest_, folder, split).shards) {
+    shards_.emplace_back(folder, info, manifest_, options.verify_checksums);
+    starts_.push_back(starts_.back() + info.tokens);
+  }
+}
+
+std::int64_t Dataset::num_samples(std::int64_t seq_len) const {
+  require(seq_len > 0, "the sequence length must be 1 or more, not ", seq_len);
+  const std::int64_t samples = (num_tokens() - 1) / seq_len;
+  require(samples > 0, "split '", split_, "' of ", folder_, " has ", num_tokens(),
+          " tokens, too few for one sequence of ", seq_len, " and its next token");
+  return samples;
+}
+
+void Dataset::read(std::int64_t first, std::span<std::int32_t> out) const {
+  require(first >= 0 && first + std::ssize(out) <= num_tokens(), "split '", split_, "' of ",
+          folder_, " has ", num_tokens(), " tokens, no token ", first + std::ssize(out) - 1);
+  auto shard = static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), first) -
+                                        starts_.begin() - 1);
+  for (; !out.empty(); ++shard) {
+    const auto n = std::min<std::int64_t>(std::ssize(out), starts_[shard + 1] - first);
+    shards_[shard].read(first - starts_[shard], out.first(static_cast<std::size_t>(n)));
+    out = out.subspan(static_cast<std::size_t>(n));
+    first += n;
+  }
+}
+
+}  // namespace fusor

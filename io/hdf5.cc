@@ -1,0 +1,67 @@
+#include "io/hdf5.h"
+
+#include "runtime/error.h"
+
+namespace fusor {
+
+Hdf5Quiet::Hdf5Quiet() {
+  H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+Hdf5Quiet::~Hdf5Quiet() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
+
+void check_hdf5(std::int64_t status, const std::string& what, std::source_location at) {
+  if (status >= 0) return;
+  std::string cause = "no cause given";
+  const auto first_only = [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
+    *static_cast<std::string*>(out) = error->desc;
+    return 1;  // stop
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_only, &cause);
+  raise(what + ": " + cause, at);
+}
+
+Hdf5File open_hdf5(const std::string& path) {
+  const Hdf5List access(H5Pcreate(H5P_FILE_ACCESS));
+  check_hdf5(H5Pset_file_locking(access.get(), false, true), "cannot open " + path);
+  Hdf5File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
+  check_hdf5(file.get(), path + " is not a readable HDF5 file");
+  const Hdf5List creation(H5Fget_create_plist(file.get()));
+  hsize_t user_block = 0;  // would shift the addresses of chunks
+  check_hdf5(H5Pget_userblock(creation.get(), &user_block), "cannot read " + path);
+  require(user_block == 0, path, " begins with an HDF5 user block, which shards may not have");
+  return file;
+}
+
+Hdf5Dataset open_vector(hid_t file, const std::string& path, const char* name, hid_t type,
+                        std::string_view type_name) {
+  Hdf5Dataset dataset(H5Dopen2(file, name, H5P_DEFAULT));
+  check_hdf5(dataset.get(), path + " has no dataset '" + name + "'");
+  const Hdf5Space space(H5Dget_space(dataset.get()));
+  require(H5Sget_simple_extent_ndims(space.get()) == 1, path, ": dataset '", name,
+          "' must have one dim");
+  const Hdf5Type stored(H5Dget_type(dataset.get()));
+  require(H5Tequal(stored.get(), type) > 0, path, ": dataset '", name,
+          "' must be stored as little-endian ", type_name);
+  return dataset;
+}
+
+std::int64_t length_of(hid_t vector) {
+  const Hdf5Space space(H5Dget_space(vector));
+  return H5Sget_simple_extent_npoints(space.get());
+}
+
+void write_vector(hid_t file, const std::string& path, const char* name, hid_t type,
+                  const void* data, std::int64_t length) {
+  const std::string what = "cannot write '" + std::string(name) + "' to " + path;
+  const auto extent = static_cast<hsize_t>(length);
+  const Hdf5Space space(H5Screate_simple(1, &extent, nullptr));
+  check_hdf5(space.get(), what);
+  const Hdf5Dataset dataset(
+      H5Dcreate2(file, name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  check_hdf5(dataset.get(), what);
+  check_hdf5(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), what);
+}
+
+}  // namespace fusor

@@ -1,0 +1,52 @@
+#pragma once
+#include <hdf5.h>
+
+#include <cstdint>
+#include <source_location>
+#include <string>
+
+#include "runtime/handle.h"
+
+// The little of HDF5's C API that shards need. Not installed: no public header shows HDF5.
+namespace fusor {
+
+template <auto Close>
+using Hdf5Handle = Handle<hid_t, Close, hid_t{-1}>;
+using Hdf5File = Hdf5Handle<H5Fclose>;
+using Hdf5Dataset = Hdf5Handle<H5Dclose>;
+using Hdf5Space = Hdf5Handle<H5Sclose>;
+using Hdf5Type = Hdf5Handle<H5Tclose>;
+using Hdf5List = Hdf5Handle<H5Pclose>;
+
+// Keeps HDF5 from printing its errors on this thread while it lives: they become exceptions.
+class Hdf5Quiet {
+ public:
+  Hdf5Quiet();
+  ~Hdf5Quiet();
+  Hdf5Quiet(const Hdf5Quiet&) = delete;
+  Hdf5Quiet& operator=(const Hdf5Quiet&) = delete;
+
+ private:
+  H5E_auto2_t print_ = nullptr;
+  void* data_ = nullptr;
+};
+
+// The status of a call: throws with "what: the innermost cause" when it is negative.
+void check_hdf5(std::int64_t status, const std::string& what,
+                std::source_location at = std::source_location::current());
+
+// Without a file lock: shards never change once written, and parallel file systems often lack
+// locks.
+Hdf5File open_hdf5(const std::string& path);
+
+// A dataset of one dim with exactly this stored type ("u8", for messages); throws Error naming the
+// file and dataset for anything else.
+Hdf5Dataset open_vector(hid_t file, const std::string& path, const char* name, hid_t type,
+                        std::string_view type_name);
+std::int64_t length_of(hid_t vector);
+
+// Adds a contiguous vector with this content.
+void write_vector(hid_t file, const std::string& path, const char* name, hid_t type,
+                  const void* data, std::int64_t length);
+
+}  // namespace fusor

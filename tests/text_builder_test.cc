@@ -1,0 +1,113 @@
+#include "io/text_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+
+#include "io/shard.h"
+#include "tests/text_dataset.h"
+
+namespace fusor::testing {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+using TextBuilder = FolderTest;
+
+std::set<std::string> documents_of(const std::string& folder, const std::string& split) {
+  const std::string text = text_of(Dataset(folder, split));
+  std::set<std::string> documents;
+  for (std::size_t at = 0, end; at < text.size(); at = end) {
+    end = std::min(text.size(), text.find("\n\n", at) + 2);
+    documents.insert(text.substr(at, end - at));
+  }
+  return documents;
+}
+
+TEST_F(TextBuilder, KeepsEveryByteOfEveryFileInOrder) {
+  const std::string one = numbered_documents(40), two("no separator, all bytes: \0\xff\n", 28);
+  write("in/b/two.txt", two);
+  write("in/a.txt", one);
+  const auto report = build_text_dataset({.inputs = {path("in"), path("in/a.txt")},
+                                          .output = path("out/deep/set/"),
+                                          .val_fraction = 0,
+                                          .shard_bytes = 100});
+  EXPECT_EQ(report.num_files, 3);
+  EXPECT_EQ(report.num_empty, 0);
+  const Manifest manifest = read_manifest(path("out/deep/set"));
+  ASSERT_EQ(manifest.splits.size(), 1);
+  EXPECT_GT(manifest.splits[0].shards.size(), 20);
+  EXPECT_EQ(manifest.splits[0].num_documents(), 81);
+  EXPECT_EQ(text_of(Dataset(path("out/deep/set"), "train")), one + two + one);
+}
+
+TEST_F(TextBuilder, OffsetsMarkTheDocuments) {
+  write("in.txt", "ab\n\nc\n\n\n\nlast");
+  const auto report =
+      build_text_dataset({.inputs = {path("in.txt")}, .output = path("set"), .val_fraction = 0});
+  EXPECT_EQ(report.num_empty, 1);
+  EXPECT_EQ(read_offsets(path("set"), report.manifest.splits[0].shards[0]),
+            (std::vector<std::int64_t>{0, 4, 7, 11}));
+}
+
+TEST_F(TextBuilder, FindsSeparatorsAcrossReadBlocks) {
+  const std::size_t block = std::size_t{1} << 20;
+  std::string text;
+  for (const std::size_t gap : {block - 1, block - 2, block - 3})
+    text += std::string(gap, 'x') + "<end>";
+  write("in.txt", text);
+  const auto report = build_text_dataset(
+      {.inputs = {path("in.txt")}, .output = path("set"), .separator = "<end>", .val_fraction = 0});
+  EXPECT_EQ(report.manifest.splits[0].num_documents(), 3);
+  EXPECT_EQ(text_of(Dataset(path("set"), "train")), text);
+}
+
+TEST_F(TextBuilder, SplitDependsOnContentAndSeedOnly) {
+  const std::string text = numbered_documents(400);
+  write("all.txt", text);
+  const auto middle = text.find("document 200");
+  write("second.txt", text.substr(0, middle));
+  write("first.txt", text.substr(middle));
+  build_text_dataset({.inputs = {path("all.txt")}, .output = path("a")});
+  build_text_dataset({.inputs = {path("first.txt"), path("second.txt"), path("all.txt")},
+                      .output = path("b"),
+                      .shard_bytes = 512});
+  build_text_dataset({.inputs = {path("all.txt")}, .output = path("c"), .split_seed = 1});
+
+  const auto val = documents_of(path("a"), "val"), train = documents_of(path("a"), "train");
+  EXPECT_EQ(val.size() + train.size(), 400);
+  EXPECT_GT(val.size(), 20);  // 40 expected, 6 the standard deviation
+  EXPECT_LT(val.size(), 60);
+  EXPECT_EQ(documents_of(path("b"), "val"), val);
+  EXPECT_EQ(documents_of(path("b"), "train"), train);
+  EXPECT_NE(documents_of(path("c"), "val"), val);
+}
+
+TEST_F(TextBuilder, RefusesWithOneSentenceAndLeavesNothing) {
+  write("in.txt", "only one document");
+  write("nothing.txt", "\n\n\n\n");
+  fs::create_directories(path("empty"));
+  fs::create_directories(path("taken"));
+  const auto refusal = [&](TextBuildConfig config) {
+    if (config.output.empty()) config.output = path("set");
+    return error_of([&] { build_text_dataset(config); });
+  };
+  EXPECT_THAT(refusal({.inputs = {path("missing.txt")}}),
+              HasSubstr("cannot open " + path("missing.txt") + ": No such file"));
+  EXPECT_THAT(refusal({.inputs = {path("empty")}}), HasSubstr("no files in the folder"));
+  EXPECT_THAT(refusal({.inputs = {path("nothing.txt")}}), HasSubstr("holds no text"));
+  EXPECT_THAT(refusal({.inputs = {path("in.txt")}}), HasSubstr("the split 'val' would be empty"));
+  EXPECT_THAT(refusal({.inputs = {path("in.txt")}, .output = path("taken")}),
+              HasSubstr(path("taken") + " exists already"));
+  EXPECT_THAT(refusal({.inputs = {path("in.txt")}, .separator = "\xff"}), HasSubstr("UTF-8"));
+  EXPECT_THAT(refusal({.inputs = {path("in.txt")}, .val_fraction = 1}), HasSubstr("[0, 1), not 1"));
+  fs::remove_all(path("taken"));
+  for (const auto& entry : fs::directory_iterator(path("")))
+    EXPECT_THAT(entry.path().filename(), ::testing::AnyOf("in.txt", "nothing.txt", "empty"));
+}
+
+}  // namespace
+}  // namespace fusor::testing
