@@ -1,0 +1,38 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ops/tape.h"
+
+// The ladder that every operator climbs. A case is one row: what goes in and the op itself. The
+// rungs (ladder.cc) compare it with finite differences in f64, then f32 with f64 and bf16 with f32,
+// in values and gradients, on poisoned memory; and check that gradients accumulate, that a
+// rehearsal asks for the memory the run asks for, and that the number of threads changes no bit.
+namespace fusor::ladder {
+
+enum class Role {
+  activation,  // in the dtype of the rung, with a gradient in that dtype
+  parameter,   // in the dtype of the rung, with a gradient in its accumulator dtype
+  ids          // i32, no gradient
+};
+
+struct Operand {
+  Role role;
+  Shape shape;
+  std::int64_t bound = 0;  // ids lie in [0, bound)
+};
+inline Operand activation(Shape shape) { return {Role::activation, std::move(shape)}; }
+inline Operand parameter(Shape shape) { return {Role::parameter, std::move(shape)}; }
+inline Operand ids(Shape shape, std::int64_t bound) { return {Role::ids, std::move(shape), bound}; }
+
+struct Case {
+  std::string name;
+  std::vector<Operand> operands;
+  std::function<Var(const std::vector<Var>&)> op;
+};
+
+// One sentence for each rung that the case does not pass; empty if it passes all.
+std::vector<std::string> complaints(const Case&);
+
+}  // namespace fusor::ladder

@@ -1,0 +1,87 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/random.h"
+#include "runtime/tensor.h"
+
+// What numeric tests share: elements as doubles, reproducible noise, and one measure of difference.
+namespace fusor {
+
+// The elements of a host tensor.
+inline std::vector<double> doubles(const Tensor& t) {
+  std::vector<double> out(static_cast<std::size_t>(t.size()));
+  const auto read = [&]<class T> {
+    std::ranges::transform(t.host<T>(), out.begin(), [](T x) {
+      if constexpr (std::is_same_v<T, bf16>)
+        return static_cast<double>(static_cast<float>(x));
+      else
+        return static_cast<double>(x);
+    });
+  };
+  t.dtype() == DType::i32 ? read.operator()<std::int32_t>() : on_float(t.dtype(), read);
+  return out;
+}
+
+// t[i] = f(i), rounded to t's dtype.
+template <class F>
+void fill(const Tensor& t, F&& f) {
+  const auto write = [&]<class T> {
+    const std::span<T> to = t.host<T>();
+    for (std::size_t i = 0; i < to.size(); ++i)
+      if constexpr (std::is_same_v<T, bf16>)
+        to[i] = bf16(static_cast<float>(f(i)));
+      else
+        to[i] = static_cast<T>(f(i));
+  };
+  t.dtype() == DType::i32 ? write.template operator()<std::int32_t>() : on_float(t.dtype(), write);
+}
+
+inline double at(const Tensor& t, std::int64_t i) { return doubles(t.slice(i, {1}))[0]; }
+inline void set(const Tensor& t, std::int64_t i, double value) {
+  fill(t.slice(i, {1}), [=](std::size_t) { return value; });
+}
+
+// A copy in another dtype or on another device. On meta there is nothing to copy.
+inline Tensor cast(const Tensor& t, DType dtype, const Device& device = Device()) {
+  Tensor to(t.shape(), dtype, device);
+  if (device.kind() == DeviceKind::meta || t.device().kind() == DeviceKind::meta) return to;
+  const std::vector<double> from = doubles(t);
+  fill(to, [&](std::size_t i) { return from[i]; });
+  return to;
+}
+
+// Uniform in [-1, 1).
+inline Tensor noise(const Shape& shape, DType dtype, std::uint64_t seed) {
+  Tensor t(shape, dtype);
+  const RandomKey key = random_key(seed, "noise");
+  fill(t, [&](std::size_t i) { return 2.0 * uniform(key, i) - 1; });
+  return t;
+}
+
+// Uniform in {0, ..., bound - 1}, as i32.
+inline Tensor noise_ids(const Shape& shape, std::int64_t bound, std::uint64_t seed) {
+  Tensor t(shape, DType::i32);
+  const RandomKey key = random_key(seed, "ids");
+  fill(t, [&](std::size_t i) { return uniform(key, i) * static_cast<double>(bound); });
+  return t;
+}
+
+// Worst |a - b| as a fraction of the largest |b|: one number, free of scale. Infinite when the
+// shapes differ or an element is not a number.
+inline double distance(const Tensor& a, const Tensor& b) {
+  if (a.shape() != b.shape()) return INFINITY;
+  const std::vector<double> x = doubles(a), y = doubles(b);
+  double worst = 0, scale = 1e-30;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i] - y[i])) return INFINITY;
+    worst = std::max(worst, std::abs(x[i] - y[i]));
+    scale = std::max(scale, std::abs(y[i]));
+  }
+  return worst / scale;
+}
+
+}  // namespace fusor
