@@ -30,7 +30,7 @@ po::variables_map parse_arguments(const std::string& command, const std::vector<
   if (!given.contains("help")) po::notify(given);
   return given;
 } catch (const po::unknown_option& error) {
-  const std::string name = error.get_option_name();
+  const std::string given = error.get_option_name(), name = given.substr(0, given.find('='));
   raise(command + ": unknown option \"" + name + "\"" + did_you_mean(name, option_names(options)));
 } catch (const po::too_many_positional_options_error&) {
   raise(command + ": too many arguments, see " + command + " --help");

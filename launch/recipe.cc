@@ -112,13 +112,13 @@ std::string to_ini(const Config& config, const std::vector<std::string>& comment
 }
 
 po::options_description recipe_options() {
-  po::options_description options("Recipe keys", 100);
+  po::options_description options("Recipe keys and their defaults", 120);
   const Config defaults;
   visit_keys(defaults, [&](const Key& key, const auto& value) {
-    const std::string help =
-        std::string(key.help) + "; " + expected(value) + ", default \"" + to_text(value) + '"';
+    const std::string text = to_text(value);
+    const std::string help = std::string(key.help) + (text.empty() ? "" : " [" + text + "]");
     options.add_options()(std::string(key.name).c_str(),
-                          po::value<std::string>()->value_name("..."), help.c_str());
+                          po::value<std::string>()->value_name(placeholder(value)), help.c_str());
   });
   return options;
 }
@@ -136,7 +136,9 @@ std::optional<RecipeArguments> parse_recipe_arguments(const std::string& name,
   positional.add("recipe", 1);
   const po::variables_map given = parse_arguments(command, args, all, positional);
   if (given.contains("help")) {
-    std::cout << usage << "\n\n" << summary << "\n\n" << own << '\n' << keys;
+    std::cout << usage << "\n\n" << summary << "\n\n" << own << '\n' << keys << "\nPresets:";
+    for (const std::string& preset : gpt_preset_names()) std::cout << ' ' << preset;
+    std::cout << '\n';
     return std::nullopt;
   }
   require(given.contains("recipe"), command, ": no recipe given, ", usage);

@@ -29,6 +29,12 @@ inline std::string expected(const std::string&) {
   return "text without '#', line breaks or blanks at its ends";
 }
 
+// What stands for a value in a help text.
+inline std::string placeholder(std::int64_t) { return "N"; }
+inline std::string placeholder(double) { return "X"; }
+inline std::string placeholder(bool) { return "true|false"; }
+inline std::string placeholder(const std::string&) { return "TEXT"; }
+
 // The names of each choice, in the order of its enumerators.
 constexpr auto names(Norm) { return std::to_array<std::string_view>({"layer_norm", "rms_norm"}); }
 constexpr auto names(Activation) { return std::to_array<std::string_view>({"gelu", "swiglu"}); }
@@ -58,12 +64,18 @@ std::string to_text(E value) {
   return std::string(names(E{}).at(static_cast<std::size_t>(value)));
 }
 
+// "fast|exact"
 template <Choice E>
-std::string expected(E) {
-  std::string text = "one of";
+std::string placeholder(E) {
+  std::string text;
   for (const std::string_view name : names(E{}))
-    text += (text == "one of" ? " " : ", ") + std::string(name);
+    text += (text.empty() ? "" : "|") + std::string(name);
   return text;
+}
+
+template <Choice E>
+std::string expected(E choice) {
+  return "one of " + placeholder(choice);
 }
 
 }  // namespace fusor

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 #include <sstream>
 
+#include "launch/batch.h"
 #include "launch/keys.h"
 #include "runtime/error.h"
 
@@ -110,6 +112,30 @@ TEST(Recipe, EveryKeyIsAnOptionWithHelp) {
   });
 }
 
+TEST(Recipe, TheSamplesRunOnOneToFourRanks) {
+  int num_recipes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(FUSOR_RECIPES)) {
+    const Config c = read_recipe(file.path());
+    EXPECT_EQ(c.log.dir, "runs/" + file.path().stem().string());
+    for (const int ranks : {1, 2, 4}) EXPECT_GT(run_size(c, ranks).steps, 0) << file.path();
+    ++num_recipes;
+  }
+  EXPECT_GE(num_recipes, 3);
+}
+
+TEST(RecipeErrors, FilesThatCannotBeRead) {
+  const auto error = [](const std::string& file) -> std::string {
+    try {
+      read_recipe(file);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(error("no/such.ini"), "recipe no/such.ini: No such file or directory");
+  EXPECT_EQ(error(FUSOR_RECIPES), FUSOR_RECIPES ": is a folder, not a recipe");
+}
+
 TEST(RecipeErrors, UnknownKeysNameTheNearest) {
   EXPECT_EQ(error_of("[train]\nstpes = 3\n"),
             "tiny.ini: unknown key \"train.stpes\", did you mean \"train.steps\"?");
@@ -134,7 +160,7 @@ TEST(RecipeErrors, WrongTypesSayWhatIsExpected) {
   EXPECT_EQ(error_of("", {{"model.bias", "yes"}}),
             "command line: model.bias = yes is not true or false");
   EXPECT_EQ(error_of("[train]\ndtype = f16\n"),
-            "tiny.ini: train.dtype = f16 is not one of f64, f32, bf16");
+            "tiny.ini: train.dtype = f16 is not one of f64|f32|bf16");
   EXPECT_THAT(error_of("", {{"train.sample_prompt", "a # b"}}), HasSubstr("is not text without"));
 }
 
@@ -167,6 +193,46 @@ TEST(RecipeErrors, ContradictionsNameTheFile) {
             "tiny.ini: optimizer.min_lr 1e-04 is above optimizer.lr 1e-05");
   EXPECT_EQ(error_of("[model]\npreset = gpt2-123m\n"),
             "tiny.ini: unknown model preset \"gpt2-123m\", did you mean \"gpt2-124m\"?");
+}
+
+Config from_arguments(std::vector<std::string> more) {
+  more.insert(more.begin(), FUSOR_RECIPES "/bible.ini");
+  return parse_recipe_arguments("train", "Trains.", more, {}).value().config;
+}
+
+std::string argument_error(const std::vector<std::string>& args) {
+  try {
+    parse_recipe_arguments("train", "Trains.", args, {});
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(RecipeArguments, KeysAreOptions) {
+  EXPECT_EQ(from_arguments({"--train.steps=7"}).train.steps, 7);
+  EXPECT_EQ(from_arguments({"--train.steps", "7"}).train.steps, 7);
+  EXPECT_EQ(from_arguments({}).preset, "llama-tiny");
+}
+
+TEST(RecipeArguments, MistakesAreOneSentence) {
+  EXPECT_EQ(
+      argument_error({}),
+      "fusor train: no recipe given, usage: fusor train RECIPE.ini [--section.key=value ...]");
+  EXPECT_EQ(argument_error({"a.ini", "--train.stpes=3"}),
+            "fusor train: unknown option \"--train.stpes\", did you mean \"--train.steps\"?");
+  EXPECT_EQ(argument_error({"a.ini", "--train.lr=3"}),
+            "fusor train: unknown option \"--train.lr\", did you mean \"--optimizer.lr\"?");
+  EXPECT_EQ(argument_error({"a.ini", "b.ini"}),
+            "fusor train: too many arguments, see fusor train --help");
+  EXPECT_EQ(argument_error({"a.ini", "--train.steps=3", "--train.steps=4"}),
+            "fusor train: option '--train.steps' cannot be specified more than once");
+  EXPECT_EQ(argument_error({"no.ini", "--train.steps=3"}),
+            "recipe no.ini: No such file or directory");
+  EXPECT_EQ(argument_error({FUSOR_RECIPES "/bible.ini", "--train.steps=x"}),
+            "command line: train.steps = x is not a whole number");
+  EXPECT_EQ(argument_error({FUSOR_RECIPES "/bible.ini", "--train.steps=-1"}),
+            "command line: train.steps = -1 must be at least 0");
 }
 
 TEST(Differences, ListKeysWithBothValues) {
