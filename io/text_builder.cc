@@ -112,19 +112,19 @@ bool is_val(std::string_view document, const std::string& separator, RandomKey k
 }
 
 // A folder that goes away with everything in it unless it was renamed to its final name.
-class TemporaryFolder {
+class UnfinishedFolder {
  public:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {
+  explicit UnfinishedFolder(std::string path) : path_(std::move(path)) {
     std::error_code status;
     fs::create_directories(path_, status);
     require(!status, "cannot create the folder ", path_, ": ", status.message());
   }
-  ~TemporaryFolder() {
+  ~UnfinishedFolder() {
     std::error_code ignored;
     fs::remove_all(path_, ignored);
   }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  UnfinishedFolder(const UnfinishedFolder&) = delete;
+  UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
   const std::string& path() const { return path_; }
 
  private:
@@ -179,7 +179,7 @@ TextBuildReport build_text_dataset(const TextBuildConfig& config) {
   TextBuildReport report;
   report.manifest.separator = config.separator;
   to_text(report.manifest);  // a separator that the manifest cannot hold is refused before the work
-  const TemporaryFolder folder(output + ".tmp-" + std::to_string(::getpid()));
+  const UnfinishedFolder folder(output + ".tmp-" + std::to_string(::getpid()));
   write_splits(config, folder.path(), report);
   check_splits(config, report.manifest);
   write_text_file((fs::path(folder.path()) / kManifestFile).string(), to_text(report.manifest));

@@ -6,5 +6,6 @@ namespace fusor {
 
 // The subcommands of `fusor`, one file each. `args` is what follows the subcommand's name; the
 // result is the exit status. A mistake of the user is thrown as Error with one sentence.
+int data_command(const std::vector<std::string>& args);
 
 }  // namespace fusor

@@ -18,7 +18,8 @@ struct Command {
 };
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> table{};
+  static const std::vector<Command> table{
+      {"data", "pack text into a dataset; inspect or verify one", data_command}};
   return table;
 }
 

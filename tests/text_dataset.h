@@ -10,21 +10,14 @@
 #include "io/dataset.h"
 #include "io/text_builder.h"
 #include "runtime/error.h"
+#include "tests/temporary_folder.h"
 
 // What the tests of datasets share: a fresh folder per test, and short ways to make and read files.
 namespace fusor::testing {
 
 class FolderTest : public ::testing::Test {
  protected:
-  FolderTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = ::testing::TempDir() + "fusor_" + info->test_suite_name() + "_" + info->name();
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~FolderTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
 
   std::string write(const std::string& name, const std::string& text) const {
     std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
@@ -43,7 +36,7 @@ class FolderTest : public ::testing::Test {
   }
 
  private:
-  std::string folder_;
+  TemporaryFolder folder_;
 };
 
 // The message of the Error that f throws.

@@ -1,0 +1,209 @@
+#include <algorithm>
+#include <cstdio>
+#include <iomanip>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "io/dataset.h"
+#include "io/shard.h"
+#include "io/text_builder.h"
+#include "launch/arguments.h"
+#include "launch/commands.h"
+#include "runtime/error.h"
+#include "runtime/nearest.h"
+
+namespace fusor {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kUsage =
+    "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n"
+    "       fusor data inspect DIR\n"
+    "       fusor data verify DIR\n\n"
+    "text packs files into a dataset, inspect shows what a dataset holds, verify checks all of "
+    "it.\n";
+
+// "\n" typed as two characters becomes one, as do \t, \r, \0, \\ and \xHH.
+std::string unescape(const std::string& text) {
+  static constexpr std::string_view kLetters = "ntr0\\", kMeanings("\n\t\r\0\\", 5);
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      result += text[i];
+      continue;
+    }
+    const char letter = ++i < text.size() ? text[i] : ' ';
+    if (letter == 'x' && i + 2 < text.size() && std::isxdigit(text[i + 1]) &&
+        std::isxdigit(text[i + 2])) {
+      result += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
+      i += 2;
+      continue;
+    }
+    const auto known = kLetters.find(letter);
+    require(known != std::string_view::npos, "fusor data text: the separator '", text,
+            "' holds an escape other than \\n \\t \\r \\0 \\\\ \\xHH");
+    result += kMeanings[known];
+  }
+  return result;
+}
+
+// The reverse, for printing on one line; bytes of UTF-8 stay as they are.
+std::string escape(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    char code[5];
+    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
+    if (c == '\n')
+      result += "\\n";
+    else if (c == '\t')
+      result += "\\t";
+    else if (c == '\\' || c == '"')
+      result += {'\\', c};
+    else if (std::iscntrl(static_cast<unsigned char>(c)))
+      result += code;
+    else
+      result += c;
+  }
+  return '"' + result + '"';
+}
+
+std::string counted(std::int64_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+void print_splits(const Manifest& manifest) {
+  for (const SplitInfo& split : manifest.splits)
+    std::cout << "  " << std::left << std::setw(8) << split.name << std::right
+              << counted(split.num_documents(), "document") << ", "
+              << counted(split.num_tokens(), "token") << ", "
+              << counted(std::ssize(split.shards), "shard") << '\n';
+}
+
+int text(const std::vector<std::string>& args) {
+  TextBuildConfig config;
+  std::string separator = "\\n\\n";
+  std::int64_t shard_mb = config.shard_bytes >> 20;
+  po::options_description options("options");
+  options.add_options()("help", "print this")(
+      "input", po::value(&config.inputs)->multitoken()->composing()->required(),
+      "files to pack, and folders of them")("output", po::value(&config.output)->required(),
+                                            "the dataset's folder; must not exist")(
+      "separator", po::value(&separator)->default_value(separator),
+      "ends a document, with \\n \\t \\xHH understood; empty: each file is one document")(
+      "val-fraction", po::value(&config.val_fraction)->default_value(config.val_fraction, "0.1"),
+      "share of the documents held out in the split 'val'")(
+      "split-seed", po::value(&config.split_seed)->default_value(config.split_seed),
+      "another seed holds out other documents")(
+      "shard-mb", po::value(&shard_mb)->default_value(shard_mb), "MiB of tokens in a shard");
+  if (parse_arguments("fusor data text", args, options).contains("help")) {
+    std::cout
+        << "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n\n"
+           "Packs text into a dataset of byte tokens, split into train and val by document.\n\n"
+        << options;
+    return 0;
+  }
+  require(shard_mb > 0 && shard_mb <= 1 << 20,
+          "fusor data text: --shard-mb must be 1 to 1048576, not ", shard_mb);
+  config.separator = unescape(separator);
+  config.shard_bytes = shard_mb << 20;
+  const TextBuildReport report = build_text_dataset(config);
+  std::cout << "packed " << counted(report.num_files, "file") << " into " << config.output
+            << " (a token is a byte)\n";
+  print_splits(report.manifest);
+  if (report.num_empty > 0)
+    std::cout << "  " << counted(report.num_empty, "empty document") << " dropped\n";
+  return 0;
+}
+
+// The one DIR of `fusor data ACTION DIR`; empty when help was asked for and printed.
+std::string folder_argument(const std::string& action, const std::string& summary,
+                            const std::vector<std::string>& args) {
+  const std::string command = "fusor data " + action;
+  std::string folder;
+  po::options_description options("options");
+  options.add_options()("help", "print this")("dir", po::value(&folder)->required(),
+                                              "the dataset's folder");
+  if (parse_arguments(command, args, options, po::positional_options_description().add("dir", 1))
+          .contains("help")) {
+    std::cout << "usage: " << command << " DIR\n\n" << summary << '\n';
+    return "";
+  }
+  return folder;
+}
+
+void print_first_documents(const std::string& folder, const SplitInfo& split,
+                           const Manifest& manifest) {
+  constexpr std::int64_t kDocuments = 3, kTokens = 70;
+  const TextShard shard(folder, split.shards[0], manifest, false);
+  const auto offsets = read_offsets(folder, split.shards[0]);
+  for (std::int64_t d = 0; d < std::min(kDocuments, split.shards[0].documents); ++d) {
+    const std::int64_t length = offsets[d + 1] - offsets[d];
+    std::vector<std::int32_t> tokens(std::min(kTokens, length));
+    shard.read(offsets[d], tokens);
+    std::cout << "  " << split.name << '[' << d << "], " << counted(length, "token") << ": ";
+    if (manifest.tokenizer == "bytes")
+      std::cout << escape(std::string(tokens.begin(), tokens.end()));
+    else
+      for (const std::int32_t token : tokens) std::cout << token << ' ';
+    std::cout << (length > kTokens ? " ...\n" : "\n");
+  }
+}
+
+int inspect(const std::vector<std::string>& args) {
+  const std::string folder =
+      folder_argument("inspect", "Prints a dataset's schema, counts and first documents.", args);
+  if (folder.empty()) return 0;
+  const Manifest manifest = read_manifest(folder);
+  std::cout << folder << ": " << manifest.schema << ", tokenizer " << manifest.tokenizer
+            << ", vocabulary " << manifest.vocab_size << ", stored as "
+            << name_of(manifest.token_type) << ", separator " << escape(manifest.separator) << '\n';
+  print_splits(manifest);
+  std::cout << "first documents\n";
+  for (const SplitInfo& split : manifest.splits) print_first_documents(folder, split, manifest);
+  return 0;
+}
+
+int verify(const std::vector<std::string>& args) {
+  const std::string folder = folder_argument(
+      "verify", "Reads every shard: size, checksum, counts, documents and token ids.", args);
+  if (folder.empty()) return 0;
+  const Manifest manifest = read_manifest(folder);
+  std::vector<std::string> faults;
+  std::int64_t num_shards = 0;
+  for (const SplitInfo& split : manifest.splits)
+    for (const ShardInfo& shard : split.shards) try {
+        ++num_shards;
+        verify_text_shard(folder, shard, manifest);
+        std::cout << shard.file << "  ok\n";
+      } catch (const Error& error) {
+        std::cout << shard.file << "  BAD\n";
+        faults.push_back(error.what());
+      }
+  if (faults.empty()) {
+    std::cout << folder << ": " << counted(num_shards, "shard") << " ok\n";
+    return 0;
+  }
+  std::string all;
+  for (const std::string& fault : faults) all += (all.empty() ? "" : "; ") + fault;
+  raise(all);
+}
+
+}  // namespace
+
+int data_command(const std::vector<std::string>& args) {
+  if (args.empty() || args[0] == "--help") {
+    std::cout << kUsage;
+    return 0;
+  }
+  const std::vector<std::string> rest(args.begin() + 1, args.end());
+  if (args[0] == "text") return text(rest);
+  if (args[0] == "inspect") return inspect(rest);
+  if (args[0] == "verify") return verify(rest);
+  const std::string hint = did_you_mean(args[0], {"text", "inspect", "verify"});
+  raise("fusor data: unknown action \"" + args[0] + "\"" +
+        (hint.empty() ? ", fusor data --help lists them all" : hint));
+}
+
+}  // namespace fusor

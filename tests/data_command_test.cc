@@ -1,0 +1,86 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <iostream>
+#include <sstream>
+
+#include "launch/commands.h"
+#include "tests/text_dataset.h"
+
+namespace fusor::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class DataCommand : public FolderTest {
+ protected:
+  // What `fusor data ARGS` prints; an Error comes through.
+  static std::string run(const std::vector<std::string>& args) {
+    std::ostringstream printed;
+    auto* const before = std::cout.rdbuf(printed.rdbuf());
+    const auto restore = [&](void*) { std::cout.rdbuf(before); };
+    const std::unique_ptr<void, decltype(restore)> guard(before, restore);
+    EXPECT_EQ(data_command(args), 0);
+    return printed.str();
+  }
+  static std::string refusal(const std::vector<std::string>& args) {
+    return error_of([&] { run(args); });
+  }
+};
+
+TEST_F(DataCommand, PacksInspectsAndVerifies) {
+  write("in/one.txt", numbered_documents(50));
+  write("in/two.txt", "\t\"quoted\"\n\n\n\nend");
+  const std::string set = path("set");
+  EXPECT_THAT(run({"text", "--input", path("in/one.txt"), path("in/two.txt"), "--output", set,
+                   "--separator", "\\n\\x0a", "--val-fraction", "0.2", "--split-seed", "3"}),
+              AllOf(HasSubstr("packed 2 files into " + set), HasSubstr("1 empty document dropped"),
+                    HasSubstr(" documents, "), HasSubstr(", 1 shard\n")));
+  EXPECT_EQ(read_manifest(set).separator, "\n\n");
+  EXPECT_THAT(run({"inspect", set}),
+              AllOf(StartsWith(set + ": text, tokenizer bytes, vocabulary 256, stored as u8"),
+                    HasSubstr("separator \"\\n\\n\""), HasSubstr("train[0], "),
+                    HasSubstr(": \"document 0:\\n\\n\"\n")));
+  EXPECT_THAT(run({"verify", set}), HasSubstr("train-00000.h5  ok\n"));
+}
+
+TEST_F(DataCommand, VerifyNamesEveryBadShard) {
+  write("in.txt", numbered_documents(50));
+  const std::string set = path("set");
+  run({"text", "--input", path("in.txt"), "--output", set});
+  std::string bytes = read("set/train-00000.h5");
+  bytes.back() ^= 1;
+  write("set/train-00000.h5", bytes);
+  std::filesystem::resize_file(path("set/val-00000.h5"), 100);
+  EXPECT_THAT(refusal({"verify", set}),
+              AllOf(HasSubstr("set/train-00000.h5 is damaged: its checksum is "),
+                    HasSubstr("; " + path("set/val-00000.h5") + " is truncated: ")));
+}
+
+TEST_F(DataCommand, EachMistakeIsOneSentence) {
+  write("in.txt", numbered_documents(5));
+  EXPECT_THAT(refusal({"txt"}), HasSubstr("unknown action \"txt\""));
+  EXPECT_THAT(refusal({"text", "--inputs", "x"}), HasSubstr("unknown option \"--inputs\""));
+  EXPECT_THAT(refusal({"text", "--output", path("set")}), HasSubstr("--input"));
+  EXPECT_THAT(
+      refusal({"text", "--input", path("in.txt"), "--output", path("set"), "--shard-mb", "0"}),
+      HasSubstr("--shard-mb must be 1 to 1048576, not 0"));
+  EXPECT_THAT(
+      refusal({"text", "--input", path("in.txt"), "--output", path("set"), "--separator", "\\q"}),
+      HasSubstr("holds an escape"));
+  EXPECT_THAT(refusal({"inspect"}), HasSubstr("fusor data inspect: "));
+  EXPECT_THAT(refusal({"verify", path("none")}), HasSubstr("no dataset folder " + path("none")));
+  EXPECT_FALSE(std::filesystem::exists(path("set")));
+}
+
+TEST_F(DataCommand, HelpIsEverywhere) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"--help"}, {"text", "--help"}, {"inspect", "--help"}, {"verify", "--help"}})
+    EXPECT_THAT(run(args), StartsWith("usage: fusor data"));
+}
+
+}  // namespace
+}  // namespace fusor::testing
