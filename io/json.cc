@@ -30,6 +30,13 @@ class UniqueKeys {
   std::vector<std::set<std::string>> seen_;
 };
 
+std::int64_t to_count(const nlohmann::json& value, const std::string& name) {
+  require(value.is_number_unsigned() && value.get<std::uint64_t>() <= INT64_MAX, name,
+          " must be a whole number of 0 or more, not ",
+          value.is_number() ? value.dump() : value.type_name());
+  return value.get<std::int64_t>();
+}
+
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text, const std::string& file) {
@@ -66,11 +73,15 @@ std::string JsonObject::text(const std::string& key) const {
 }
 
 std::int64_t JsonObject::count(const std::string& key) const {
+  return to_count(at(key), name_of(key));
+}
+
+Shape JsonObject::counts(const std::string& key) const {
   const auto& value = at(key);
-  require(value.is_number_unsigned() && value.get<std::uint64_t>() <= INT64_MAX, name_of(key),
-          " must be a whole number of 0 or more, not ",
-          value.is_number() ? value.dump() : value.type_name());
-  return value.get<std::int64_t>();
+  require(value.is_array(), name_of(key), " must be an array, not ", value.type_name());
+  Shape result;
+  for (const auto& item : value) result.push_back(to_count(item, name_of(key)));
+  return result;
 }
 
 std::uint64_t JsonObject::checksum(const std::string& key) const {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/shape.h"
+
 namespace fusor {
 
 // Strict: a syntax error or a key given twice throws Error naming the file.
@@ -20,6 +22,7 @@ class JsonObject {
 
   std::string text(const std::string& key) const;
   std::int64_t count(const std::string& key) const;      // an integer in [0, 2^63)
+  Shape counts(const std::string& key) const;            // an array of such
   std::uint64_t checksum(const std::string& key) const;  // 16 hex digits, as checksum_text writes
   JsonObject object(const std::string& key) const;
   std::vector<JsonObject> objects(const std::string& key) const;  // an array of objects
