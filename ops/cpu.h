@@ -26,4 +26,10 @@ void parallel_for(std::int64_t n, std::int64_t grain, Body&& body) {
     body(b * grain, (b + 1) * grain < n ? (b + 1) * grain : n);
 }
 
+// The rows of `cols` elements that are worth a thread's while: a grain for loops over rows.
+inline std::int64_t row_grain(std::int64_t cols) {
+  constexpr std::int64_t kElements = 1 << 14;
+  return cols < kElements ? kElements / (cols > 0 ? cols : 1) : 1;
+}
+
 }  // namespace fusor::ops::cpu

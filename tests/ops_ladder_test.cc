@@ -2,6 +2,9 @@
 #include <omp.h>
 
 #include "ops/add.h"
+#include "ops/embedding.h"
+#include "ops/layer_norm.h"
+#include "ops/rms_norm.h"
 #include "tests/ladder.h"
 #include "tests/near.h"
 
@@ -17,8 +20,32 @@ const std::vector<Case> kCases = {
      {activation({3, 7}), activation({3, 7})},
      [](const Vars& v) { return add(v[0], v[1]); }},
     {"add_large",
-     {activation({300, 257}), activation({300, 257})},
+     {activation({150, 257}), activation({150, 257})},
      [](const Vars& v) { return add(v[0], v[1]); }},
+    {"rms_norm",
+     {activation({5, 33}), parameter({33})},
+     [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},
+    {"rms_norm_large",
+     {activation({150, 256}), parameter({256})},
+     [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},
+    {"layer_norm",
+     {activation({5, 33}), parameter({33}), parameter({33})},
+     [](const Vars& v) { return layer_norm(v[0], v[1], v[2], 1e-5); }},
+    {"layer_norm_large",
+     {activation({150, 256}), parameter({256}), parameter({256})},
+     [](const Vars& v) { return layer_norm(v[0], v[1], v[2], 1e-5); }},
+    {"embedding",
+     {parameter({7, 5}), ids({11}, 7)},
+     [](const Vars& v) { return embedding(v[0], v[1]); }},
+    {"embedding_large",
+     {parameter({50, 200}), ids({150}, 50)},
+     [](const Vars& v) { return embedding(v[0], v[1]); }},
+    {"add_positions",
+     {activation({6, 5}), parameter({8, 5})},
+     [](const Vars& v) { return add_positions(v[0], v[1], 3, 2); }},
+    {"add_positions_large",
+     {activation({240, 200}), parameter({120, 200})},
+     [](const Vars& v) { return add_positions(v[0], v[1], 120); }},
 };
 
 class OpsLadder : public testing::TestWithParam<Case> {};

@@ -1,0 +1,88 @@
+#include "ops/embedding.h"
+
+#include "ops/embedding_kernels.h"
+#include "ops/fill.h"
+
+namespace fusor {
+namespace {
+
+void check_ids(const Tensor& ids, std::int64_t vocab) {
+  if (ids.device().kind() != DeviceKind::cpu) return;
+  for (const std::int32_t id : ids.host<std::int32_t>())
+    require(0 <= id && id < vocab, "embedding: id ", id, " is not in a table of ", vocab, " rows");
+}
+
+Cost embedding_cost(const Tensor& y) {
+  return {.flops = static_cast<double>(y.size()), .bytes = 2.0 * static_cast<double>(y.bytes())};
+}
+
+// The table's gradient is touched where ids point, so without `add` the rest is zeroed first.
+void embedding_backward(const Tensor& dy, const Tensor& ids, const Tensor& dtable, bool add) {
+  if (!add) ops::fill(dtable, 0);
+  launch(dy.device(), "embedding_backward", embedding_cost(dy), [&](auto device) {
+    on_float(dy.dtype(), [&]<class T> {
+      ops::kernels::embedding_backward(device, dy.dim(0), dy.dim(1), ids.data<std::int32_t>(),
+                                       dy.data<T>(), dtable.data<acc_t<T>>());
+    });
+  });
+}
+
+// dtable [seq_len, C]
+void add_positions_backward(const Tensor& dy, const Tensor& dtable) {
+  const std::int64_t seq_len = dtable.dim(0);
+  launch(dy.device(), "add_positions_backward", embedding_cost(dy), [&](auto device) {
+    on_float(dy.dtype(), [&]<class T> {
+      ops::kernels::add_positions_backward(device, dy.dim(0) / seq_len, seq_len, dy.dim(1),
+                                           dy.data<T>(), dtable.data<acc_t<T>>());
+    });
+  });
+}
+
+}  // namespace
+
+Var embedding(const Var& table, const Var& ids) {
+  const Tensor &tv = table.value(), &iv = ids.value();
+  require(tv.rank() == 2 && iv.rank() == 1 && iv.dtype() == DType::i32, "embedding: table ",
+          tv.shape(), " and ids ", iv.shape(), " ", iv.dtype());
+  check_ids(iv, tv.dim(0));
+  Tensor y({iv.dim(0), tv.dim(1)}, tv.dtype(), tv.device());
+  launch(y.device(), "embedding", embedding_cost(y), [&](auto device) {
+    on_float(y.dtype(), [&]<class T> {
+      ops::kernels::embedding(device, y.dim(0), y.dim(1), iv.data<std::int32_t>(), tv.data<T>(),
+                              y.data<T>());
+    });
+  });
+  return record(std::move(y), {table, ids}, [iv, dtable = table.grad()](const Tensor& dy) {
+    dtable.accumulate([&](const Tensor& to, bool add) { embedding_backward(dy, iv, to, add); });
+  });
+}
+
+Var add_positions(const Var& x, const Var& table, std::int64_t seq_len,
+                  std::int64_t first_position) {
+  const Tensor &xv = x.value(), &tv = table.value();
+  require(xv.rank() == 2 && tv.rank() == 2 && xv.dim(1) == tv.dim(1) && xv.dtype() == tv.dtype() &&
+              seq_len > 0 && xv.dim(0) % seq_len == 0,
+          "add_positions: x ", xv.shape(), " ", xv.dtype(), ", table ", tv.shape(), " ", tv.dtype(),
+          ", sequences of ", seq_len);
+  const std::int64_t end_position = first_position + seq_len;
+  require(first_position >= 0 && end_position <= tv.dim(0), "add_positions: positions ",
+          first_position, " to ", end_position, " of a table of ", tv.dim(0));
+  Tensor y = empty_like(xv);
+  launch(y.device(), "add_positions", embedding_cost(y), [&](auto device) {
+    on_float(y.dtype(), [&]<class T> {
+      ops::kernels::add_positions(device, y.dim(0) / seq_len, seq_len, y.dim(1), xv.data<T>(),
+                                  tv.rows(first_position, end_position).data<T>(), y.data<T>());
+    });
+  });
+  return record(
+      std::move(y), {x, table},
+      [first_position, end_position, dx = x.grad(), dtable = table.grad()](const Tensor& dy) {
+        dx.pass(dy);
+        dtable.accumulate([&](const Tensor& to, bool add) {
+          if (!add) ops::fill(to, 0);
+          add_positions_backward(dy, to.rows(first_position, end_position));
+        });
+      });
+}
+
+}  // namespace fusor

@@ -1,0 +1,73 @@
+#include <algorithm>
+
+#include "ops/cpu.h"
+#include "ops/embedding_kernels.h"
+
+namespace fusor::ops::kernels {
+
+template <class T>
+void embedding(Cpu, std::int64_t n, std::int64_t cols, const std::int32_t* ids, const T* table,
+               T* y) {
+  cpu::parallel_for(n, cpu::row_grain(cols), [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      std::copy_n(table + ids[i] * cols, cols, y + i * cols);
+  });
+}
+
+// Shared out by columns: ids repeat, and each sum keeps the order of i.
+template <class T, class A>
+void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, const std::int32_t* ids,
+                        const T* dy, A* dtable) {
+  constexpr std::int64_t kCols = 64;
+  cpu::parallel_for(cols, kCols, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const T* from = dy + i * cols;
+      A* to = dtable + ids[i] * cols;
+#pragma omp simd
+      for (std::int64_t c = begin; c < end; ++c) to[c] += cpu::load(from[c]);
+    }
+  });
+}
+
+template <class T>
+void add_positions(Cpu, std::int64_t batch, std::int64_t seq_len, std::int64_t cols, const T* x,
+                   const T* table, T* y) {
+  cpu::parallel_for(batch * seq_len, cpu::row_grain(cols),
+                    [=](std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t r = begin; r < end; ++r) {
+                        const T *xr = x + r * cols, *position = table + r % seq_len * cols;
+                        T* yr = y + r * cols;
+#pragma omp simd
+                        for (std::int64_t c = 0; c < cols; ++c)
+                          cpu::store(yr[c], cpu::load(xr[c]) + cpu::load(position[c]));
+                      }
+                    });
+}
+
+template <class T, class A>
+void add_positions_backward(Cpu, std::int64_t batch, std::int64_t seq_len, std::int64_t cols,
+                            const T* dy, A* dtable) {
+  cpu::parallel_for(seq_len, cpu::row_grain(batch * cols),
+                    [=](std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t b = 0; b < batch; ++b) {
+                        const T* from = dy + b * seq_len * cols;
+#pragma omp simd
+                        for (std::int64_t i = begin * cols; i < end * cols; ++i)
+                          dtable[i] += cpu::load(from[i]);
+                      }
+                    });
+}
+
+#define FUSOR_EMBEDDING(T, A)                                                                      \
+  template void embedding(Cpu, std::int64_t, std::int64_t, const std::int32_t*, const T*, T*);     \
+  template void embedding_backward(Cpu, std::int64_t, std::int64_t, const std::int32_t*, const T*, \
+                                   A*);                                                            \
+  template void add_positions(Cpu, std::int64_t, std::int64_t, std::int64_t, const T*, const T*,   \
+                              T*);                                                                 \
+  template void add_positions_backward(Cpu, std::int64_t, std::int64_t, std::int64_t, const T*, A*);
+FUSOR_EMBEDDING(double, double)
+FUSOR_EMBEDDING(float, float)
+FUSOR_EMBEDDING(bf16, float)
+#undef FUSOR_EMBEDDING
+
+}  // namespace fusor::ops::kernels

@@ -1,0 +1,52 @@
+#include "ops/rms_norm.h"
+
+#include "ops/rms_norm_kernels.h"
+#include "ops/sum_rows.h"
+
+namespace fusor {
+namespace {
+
+// dx: empty if not wanted. dgain: partial sums [1, row blocks, cols], or empty.
+void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
+                       const Tensor& dx, bool add, const Tensor& dgain) {
+  const Cost cost{.flops = 9.0 * static_cast<double>(x.size()),
+                  .bytes = static_cast<double>(x.bytes()) * (add ? 4 : 3)};
+  launch(x.device(), "rms_norm_backward", cost, [&](auto device) {
+    on_float(x.dtype(), [&]<class T> {
+      ops::kernels::rms_norm_backward(device, x.dim(0), x.dim(1), dy.data<T>(), x.data<T>(),
+                                      gain.data<T>(), inv_rms.data<acc_t<T>>(),
+                                      dx.defined() ? dx.data<T>() : nullptr, add,
+                                      dgain.defined() ? dgain.data<acc_t<T>>() : nullptr);
+    });
+  });
+}
+
+}  // namespace
+
+Var rms_norm(const Var& x, const Var& gain, double eps) {
+  const Tensor &xv = x.value(), &gv = gain.value();
+  require(xv.rank() == 2 && gv.shape() == Shape{xv.dim(1)} && gv.dtype() == xv.dtype(),
+          "rms_norm: x ", xv.shape(), " ", xv.dtype(), " but gain ", gv.shape(), " ", gv.dtype());
+  Tensor y = empty_like(xv), inv_rms({xv.dim(0)}, acc_dtype(xv.dtype()), xv.device());
+  const Cost cost{.flops = 4.0 * static_cast<double>(y.size()),
+                  .bytes = 2.0 * static_cast<double>(y.bytes())};
+  launch(y.device(), "rms_norm", cost, [&](auto device) {
+    on_float(y.dtype(), [&]<class T> {
+      ops::kernels::rms_norm(device, y.dim(0), y.dim(1), eps, xv.data<T>(), gv.data<T>(),
+                             y.data<T>(), inv_rms.data<acc_t<T>>());
+    });
+  });
+  return record(std::move(y), {x, gain},
+                [xv, gv, inv_rms, dx = x.grad(), dgain = gain.grad()](const Tensor& dy) {
+                  const Tensor sums = dgain.wanted() ? ops::row_block_sums(xv) : Tensor();
+                  if (!dx.wanted()) rms_norm_backward(dy, xv, gv, inv_rms, {}, false, sums);
+                  dx.accumulate([&](const Tensor& to, bool add) {
+                    rms_norm_backward(dy, xv, gv, inv_rms, to, add, sums);
+                  });
+                  dgain.accumulate([&](const Tensor& to, bool add) {
+                    ops::sum_rows(to, sums.view({sums.dim(1), sums.dim(2)}), add);
+                  });
+                });
+}
+
+}  // namespace fusor

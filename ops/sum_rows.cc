@@ -1,0 +1,25 @@
+#include "ops/sum_rows.h"
+
+#include "ops/sum_rows_kernels.h"
+
+namespace fusor::ops {
+
+Tensor row_block_sums(const Tensor& x, std::int64_t sums) {
+  const Owned workspace(x.device(), Owner::workspace);
+  return {{sums, num_row_blocks(x.dim(0)), x.dim(1)}, acc_dtype(x.dtype()), x.device()};
+}
+
+void sum_rows(const Tensor& to, const Tensor& x, bool add) {
+  require(x.rank() == 2 && to.shape() == Shape{x.dim(1)}, "sum_rows: to ", to.shape(), " but x ",
+          x.shape());
+  require(to.dtype() == acc_dtype(x.dtype()), "sum_rows: to ", to.dtype(), " but x ", x.dtype());
+  const Cost cost{.flops = static_cast<double>(x.size()),
+                  .bytes = static_cast<double>(x.bytes() + to.bytes() * (add ? 2 : 1))};
+  launch(x.device(), "sum_rows", cost, [&](auto device) {
+    on_float(x.dtype(), [&]<class T> {
+      kernels::sum_rows(device, x.dim(0), x.dim(1), x.data<T>(), to.data<acc_t<T>>(), add);
+    });
+  });
+}
+
+}  // namespace fusor::ops
