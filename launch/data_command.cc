@@ -123,13 +123,13 @@ std::string folder_argument(const std::string& action, const std::string& summar
   const std::string command = "fusor data " + action;
   std::string folder;
   po::options_description options("options");
-  options.add_options()("help", "print this")("dir", po::value(&folder)->required(),
-                                              "the dataset's folder");
+  options.add_options()("help", "print this")("dir", po::value(&folder), "the dataset's folder");
   if (parse_arguments(command, args, options, po::positional_options_description().add("dir", 1))
           .contains("help")) {
     std::cout << "usage: " << command << " DIR\n\n" << summary << '\n';
     return "";
   }
+  require(!folder.empty(), command, ": name the dataset's folder");
   return folder;
 }
 

@@ -71,7 +71,7 @@ TEST_F(DataCommand, EachMistakeIsOneSentence) {
   EXPECT_THAT(
       refusal({"text", "--input", path("in.txt"), "--output", path("set"), "--separator", "\\q"}),
       HasSubstr("holds an escape"));
-  EXPECT_THAT(refusal({"inspect"}), HasSubstr("fusor data inspect: "));
+  EXPECT_THAT(refusal({"inspect"}), HasSubstr("fusor data inspect: name the dataset's folder"));
   EXPECT_THAT(refusal({"verify", path("none")}), HasSubstr("no dataset folder " + path("none")));
   EXPECT_FALSE(std::filesystem::exists(path("set")));
 }
