@@ -21,9 +21,10 @@ namespace po = boost::program_options;
 constexpr const char* kUsage =
     "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n"
     "       fusor data inspect DIR\n"
-    "       fusor data verify DIR\n\n"
+    "       fusor data verify DIR\n"
+    "       fusor data cat DIR [--split NAME]\n\n"
     "text packs files into a dataset, inspect shows what a dataset holds, verify checks all of "
-    "it.\n";
+    "it, cat writes a split's text.\n";
 
 // "\n" typed as two characters becomes one, as do \t, \r, \0, \\ and \xHH.
 std::string unescape(const std::string& text) {
@@ -190,6 +191,35 @@ int verify(const std::vector<std::string>& args) {
   raise(all);
 }
 
+int cat(const std::vector<std::string>& args) {
+  std::string folder, split;
+  po::options_description options("options");
+  options.add_options()("help", "print this")("dir", po::value(&folder), "the dataset's folder")(
+      "split", po::value(&split)->default_value("val"), "which split");
+  if (parse_arguments("fusor data cat", args, options,
+                      po::positional_options_description().add("dir", 1))
+          .contains("help")) {
+    std::cout << "usage: fusor data cat DIR [--split NAME]\n\n"
+                 "Writes the text of a split, as it was packed, to standard output.\n\n"
+              << options;
+    return 0;
+  }
+  require(!folder.empty(), "fusor data cat: name the dataset's folder");
+  const Dataset dataset(folder, split);
+  const std::string& tokenizer = dataset.manifest().tokenizer;
+  require(tokenizer == "bytes", "fusor data cat: ", folder, " holds tokens of ", tokenizer,
+          ", not bytes");
+  constexpr std::int64_t kTokens = 1 << 20;
+  for (std::int64_t first = 0; first < dataset.num_tokens(); first += kTokens) {
+    std::vector<std::int32_t> tokens(std::min(kTokens, dataset.num_tokens() - first));
+    dataset.read(first, tokens);
+    std::cout << std::string(tokens.begin(), tokens.end());
+  }
+  std::cout.flush();
+  require(std::cout.good(), "fusor data cat: standard output does not take the text");
+  return 0;
+}
+
 }  // namespace
 
 int data_command(const std::vector<std::string>& args) {
@@ -201,7 +231,8 @@ int data_command(const std::vector<std::string>& args) {
   if (args[0] == "text") return text(rest);
   if (args[0] == "inspect") return inspect(rest);
   if (args[0] == "verify") return verify(rest);
-  const std::string hint = did_you_mean(args[0], {"text", "inspect", "verify"});
+  if (args[0] == "cat") return cat(rest);
+  const std::string hint = did_you_mean(args[0], {"text", "inspect", "verify", "cat"});
   raise("fusor data: unknown action \"" + args[0] + "\"" +
         (hint.empty() ? ", fusor data --help lists them all" : hint));
 }

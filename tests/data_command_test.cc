@@ -47,6 +47,20 @@ TEST_F(DataCommand, PacksInspectsAndVerifies) {
   EXPECT_THAT(run({"verify", set}), HasSubstr("train-00000.h5  ok\n"));
 }
 
+TEST_F(DataCommand, CatGivesBackEveryDocumentOnce) {
+  const std::string text = numbered_documents(50);
+  write("in.txt", text);
+  run({"text", "--input", path("in.txt"), "--output", path("set")});
+  const std::string train = run({"cat", path("set"), "--split", "train"});
+  const std::string val = run({"cat", path("set")});
+  EXPECT_EQ(train.size() + val.size(), text.size());
+  for (int i = 0; i < 50; ++i) {
+    const std::string document = "document " + std::to_string(i) + ":";
+    EXPECT_NE(train.find(document) == std::string::npos, val.find(document) == std::string::npos);
+  }
+  EXPECT_THAT(refusal({"cat", path("set"), "--split", "test"}), HasSubstr("test"));
+}
+
 TEST_F(DataCommand, VerifyNamesEveryBadShard) {
   write("in.txt", numbered_documents(50));
   const std::string set = path("set");
