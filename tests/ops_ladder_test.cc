@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include "ops/add.h"
+#include "ops/attention.h"
 #include "ops/embedding.h"
 #include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
@@ -13,6 +14,12 @@ namespace {
 
 using Vars = std::vector<Var>;
 
+Case attention_case(const char* name, const AttentionShape& s) {
+  return {name,
+          {activation({s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim})},
+          [s](const Vars& v) { return attention(v[0], s); }};
+}
+
 // Every operator, once at an odd shape that no vector width divides and, where rows or elements are
 // shared out to threads, once at a shape that is.
 const std::vector<Case> kCases = {
@@ -22,6 +29,12 @@ const std::vector<Case> kCases = {
     {"add_large",
      {activation({150, 257}), activation({150, 257})},
      [](const Vars& v) { return add(v[0], v[1]); }},
+    // batch, seq_len, heads, kv_heads, head_dim
+    attention_case("attention", {2, 5, 2, 2, 3}),
+    attention_case("attention_one_position", {2, 1, 2, 1, 4}),
+    attention_case("attention_grouped_heads", {2, 21, 6, 2, 5}),
+    attention_case("attention_two_tiles", {1, 70, 2, 1, 8}),
+    attention_case("attention_whole_tiles", {1, 192, 2, 2, 16}),
     {"rms_norm",
      {activation({5, 33}), parameter({33})},
      [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},

@@ -1,0 +1,95 @@
+#include "ops/attention.h"
+
+#include "ops/attention_kernels.h"
+
+namespace fusor {
+namespace {
+
+void check(const Tensor& qkv, const AttentionShape& s) {
+  require(s.batch > 0 && s.seq_len > 0 && s.kv_heads > 0 && s.head_dim > 0 && s.heads > 0 &&
+              s.heads % s.kv_heads == 0,
+          "attention: batch ", s.batch, ", seq_len ", s.seq_len, ", heads ", s.heads, ", kv_heads ",
+          s.kv_heads, ", head_dim ", s.head_dim,
+          "; all must be positive and kv_heads divide heads");
+  const Shape want{s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim};
+  require(qkv.shape() == want, "attention: qkv ", qkv.shape(), " should be ", want, " for batch ",
+          s.batch, ", seq_len ", s.seq_len, ", heads ", s.heads, ", kv_heads ", s.kv_heads,
+          ", head_dim ", s.head_dim);
+}
+
+// `products` multiply-adds of head_dim for each of the seq_len (seq_len + 1) / 2 pairs of a query
+// and a key it sees; exponentials are not counted.
+double causal_flops(const AttentionShape& s, int products) {
+  const auto n = static_cast<double>(s.seq_len);
+  return 2.0 * products * static_cast<double>(s.batch * s.heads * s.head_dim) * n * (n + 1) / 2;
+}
+
+Tensor workspace_of(const Device& device, std::size_t bytes) {
+  const Owned workspace(device, Owner::workspace);
+  return Tensor({static_cast<std::int64_t>(bytes)}, DType::u8, device);
+}
+
+void forward(const AttentionShape& s, const Tensor& qkv, const Tensor& y,
+             const Tensor& log_sum_exp) {
+  on_float(y.dtype(), [&]<class T> {
+    std::size_t bytes = 0;
+    on_backend(y.device().like(),
+               [&](auto tag) { bytes = ops::kernels::attention_workspace<T>(tag, s); });
+    const Tensor workspace = workspace_of(y.device(), bytes);
+    // Two products: scores, and values weighted by them.
+    const Cost cost{.flops = causal_flops(s, 2),
+                    .bytes = static_cast<double>(qkv.bytes() + y.bytes())};
+    launch(y.device(), "attention", cost, [&](auto tag) {
+      ops::kernels::attention<T>(tag, s, 0, ops::kernels::qkv_heads<const T>(s, qkv.data<T>()),
+                                 ops::kernels::y_heads(s, y.data<T>()),
+                                 log_sum_exp.defined() ? log_sum_exp.data<acc_t<T>>() : nullptr,
+                                 workspace.raw());
+    });
+  });
+}
+
+struct Saved {
+  Tensor qkv, y, log_sum_exp;
+};
+
+void backward(const AttentionShape& s, const Saved& saved, const Tensor& dy, const Tensor& dqkv,
+              bool add) {
+  on_float(dy.dtype(), [&]<class T> {
+    std::size_t bytes = 0;
+    on_backend(dy.device().like(),
+               [&](auto tag) { bytes = ops::kernels::attention_backward_workspace<T>(tag, s); });
+    const Tensor workspace = workspace_of(dy.device(), bytes);
+    // Five products: the scores again, and the gradients of weights, values, keys and queries.
+    const Cost cost{.flops = causal_flops(s, 5),
+                    .bytes = static_cast<double>((add ? 3 : 2) * dqkv.bytes() + 2 * dy.bytes() +
+                                                 saved.log_sum_exp.bytes())};
+    launch(dy.device(), "attention_backward", cost, [&](auto tag) {
+      ops::kernels::attention_backward<T>(
+          tag, s,
+          {.qkv = ops::kernels::qkv_heads<const T>(s, saved.qkv.data<T>()),
+           .y = ops::kernels::y_heads<const T>(s, saved.y.data<T>()),
+           .dy = ops::kernels::y_heads<const T>(s, dy.data<T>()),
+           .log_sum_exp = saved.log_sum_exp.data<acc_t<T>>(),
+           .dqkv = ops::kernels::qkv_heads(s, dqkv.data<T>()),
+           .add = add},
+          workspace.raw());
+    });
+  });
+}
+
+}  // namespace
+
+Var attention(const Var& qkv, const AttentionShape& s) {
+  const Tensor& x = qkv.value();
+  check(x, s);
+  Tensor y({s.batch * s.seq_len, s.heads * s.head_dim}, x.dtype(), x.device());
+  Tensor log_sum_exp;
+  if (qkv.grad().wanted())
+    log_sum_exp = Tensor({s.batch, s.heads, s.seq_len}, acc_dtype(x.dtype()), x.device());
+  forward(s, x, y, log_sum_exp);
+  return record(y, {qkv}, [s, saved = Saved{x, y, log_sum_exp}, d = qkv.grad()](const Tensor& dy) {
+    d.accumulate([&](const Tensor& to, bool add) { backward(s, saved, dy, to, add); });
+  });
+}
+
+}  // namespace fusor

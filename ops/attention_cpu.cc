@@ -1,0 +1,166 @@
+#include <omp.h>
+
+#include <cmath>
+#include <limits>
+
+#include "ops/attention_kernels.h"
+#include "ops/attention_tile.h"
+
+// FlashAttention-2 (Dao 2023), algorithm 1: a tile of queries meets the keys tile by tile and keeps
+// a running maximum and sum of its softmax.
+namespace fusor::ops::kernels {
+namespace {
+
+using namespace cpu;
+
+// What one thread works in.
+template <class A>
+struct Tiles {
+  A* rows;       // [kTile, dims] queries, in the end y
+  A* q;          // [dims, kTile] transposed
+  A *k, *v;      // [kTile, dims]
+  A* scores;     // [kTile keys, kTile queries], then the weights
+  A* y;          // [dims, kTile] transposed
+  A *max, *sum;  // [kTile] of each query's scores so far
+  std::int64_t dims;
+
+  static std::int64_t size(std::int64_t dims) {
+    return 5 * kTile * dims + kTile * kTile + 2 * kTile;
+  }
+  Tiles(A* at, std::int64_t dims_) : dims(dims_) {
+    const auto take = [&at](std::int64_t n) { return std::exchange(at, at + n); };
+    rows = take(kTile * dims), q = take(kTile * dims), k = take(kTile * dims);
+    v = take(kTile * dims), y = take(kTile * dims), scores = take(kTile * kTile);
+    max = take(kTile), sum = take(kTile);
+  }
+};
+
+// scores = keys queries', over the lanes that see them
+template <class A>
+void score(const Tiles<A>& t, const Causal& causal, std::int64_t lanes) {
+  causal.blocks<A>([&](std::int64_t key, std::int64_t count, std::int64_t lane) {
+    tile_product<A>(round_up(count, kTileRows), lanes - lane, t.dims,
+                    {t.k + key * t.dims, t.dims, 1}, t.q + lane, kTile,
+                    t.scores + key * kTile + lane, kTile, false);
+  });
+}
+
+// Turns scores into weights e^(score - max), with the new maximum, and rescales sum and y to it.
+template <class A>
+void weigh(const Tiles<A>& t, const Causal& causal, std::int64_t lanes, bool first_tile) {
+  constexpr A kHidden = -std::numeric_limits<A>::infinity();
+  for (std::int64_t lane = 0; lane < lanes; lane += kLanes<A>) {
+    A* column = t.scores + lane;
+    const std::int64_t keys = causal.keys_of<A>(lane);
+    for (std::int64_t j = causal.free_keys(lane); j < keys; ++j)
+      store_vec(column + j * kTile,
+                where_seen(causal, lane, j, load_vec(column + j * kTile), kHidden));
+    const Vec<A> before = load_vec(t.max + lane);
+    Vec<A> max = before;
+    for (std::int64_t j = 0; j < keys; ++j) {
+      const Vec<A> s = load_vec(column + j * kTile);
+      max = s > max ? s : max;
+    }
+    const Vec<A> shrink = exp(before - max);
+    Vec<A> sum = load_vec(t.sum + lane) * shrink;
+    for (std::int64_t j = 0; j < keys; ++j) {
+      const Vec<A> p = exp(load_vec(column + j * kTile) - max);
+      sum += p;
+      store_vec(column + j * kTile, p);
+    }
+    store_vec(t.max + lane, max);
+    store_vec(t.sum + lane, sum);
+    if (!first_tile)
+      for (std::int64_t d = 0; d < t.dims; ++d)
+        store_vec(t.y + d * kTile + lane, load_vec(t.y + d * kTile + lane) * shrink);
+  }
+}
+
+// y += values' weights
+template <class A>
+void gather(const Tiles<A>& t, const Causal& causal, std::int64_t lanes, bool first_tile) {
+  causal.blocks<A>([&](std::int64_t key, std::int64_t count, std::int64_t lane) {
+    tile_product<A>(t.dims, lanes - lane, count, {t.v + key * t.dims, 1, t.dims},
+                    t.scores + key * kTile + lane, kTile, t.y + lane, kTile,
+                    !first_tile || key > 0);
+  });
+}
+
+// y /= sum; the log-sum-exp is max + log(sum)
+template <class T, class A>
+void finish(const Tiles<A>& t, std::int64_t rows, std::int64_t lanes, std::int64_t head_dim, T* y,
+            std::int64_t row, A* log_sum_exp) {
+  for (std::int64_t lane = 0; lane < lanes; lane += kLanes<A>) {
+    const Vec<A> scale = A(1) / load_vec(t.sum + lane);
+    for (std::int64_t d = 0; d < t.dims; ++d)
+      store_vec(t.y + d * kTile + lane, load_vec(t.y + d * kTile + lane) * scale);
+  }
+  transpose(t.dims, lanes, t.y, kTile, t.rows, t.dims);
+  unpack<T, A>(rows, head_dim, t.rows, t.dims, A(1), y, row, false);
+  if (log_sum_exp)
+    for (std::int64_t i = 0; i < rows; ++i) log_sum_exp[i] = t.max[i] + std::log(t.sum[i]);
+}
+
+// Queries [begin, begin + kTile) of one sequence and head.
+template <class T, class A>
+void attend(const Tiles<A>& t, const AttentionShape& s, std::int64_t first, const Qkv<const T>& in,
+            Heads<T> y, std::int64_t b, std::int64_t h, std::int64_t begin, A* log_sum_exp) {
+  const std::int64_t kv_head = h / (s.heads / s.kv_heads), d = s.head_dim;
+  const std::int64_t rows = std::min(kTile, s.seq_len - begin), lanes = round_up(rows, kLanes<A>);
+  const std::int64_t seen = first + begin + rows;  // keys
+  pack(rows, d, in.q.at(b, begin, h), in.q.row, A(1) / std::sqrt(A(d)), t.rows, lanes, t.dims);
+  transpose(lanes, t.dims, t.rows, t.dims, t.q, kTile);
+  std::fill(t.max, t.max + kTile, -std::numeric_limits<A>::infinity());
+  std::fill(t.sum, t.sum + kTile, A(0));
+  for (std::int64_t key = 0; key < seen; key += kTile) {
+    const Causal causal{first + begin - key, std::min(kTile, seen - key)};
+    const std::int64_t key_rows = round_up(causal.keys, kTileRows);
+    pack(causal.keys, d, in.k.at(b, key, kv_head), in.k.row, A(1), t.k, key_rows, t.dims);
+    pack(causal.keys, d, in.v.at(b, key, kv_head), in.v.row, A(1), t.v, key_rows, t.dims);
+    score(t, causal, lanes);
+    weigh(t, causal, lanes, key == 0);
+    gather(t, causal, lanes, key == 0);
+  }
+  finish(t, rows, lanes, d, y.at(b, begin, h), y.row, log_sum_exp);
+}
+
+}  // namespace
+
+template <class T>
+void attention(Cpu, const AttentionShape& s, std::int64_t first, const Qkv<const T>& in, Heads<T> y,
+               acc_t<T>* log_sum_exp, std::byte* workspace) {
+  using A = acc_t<T>;
+  const std::int64_t dims = padded(s.head_dim), tiles = (s.seq_len + kTile - 1) / kTile;
+  const std::int64_t tasks = s.batch * s.heads * tiles;
+#pragma omp parallel
+  {
+    const Tiles<A> t(reinterpret_cast<A*>(workspace) + omp_get_thread_num() * Tiles<A>::size(dims),
+                     dims);
+#pragma omp for schedule(dynamic)
+    for (std::int64_t task = 0; task < tasks; ++task) {
+      const std::int64_t pair = task % (s.batch * s.heads);  // the longest tasks come first
+      const std::int64_t begin = (tiles - 1 - task / (s.batch * s.heads)) * kTile;
+      attend(t, s, first, in, y, pair / s.heads, pair % s.heads, begin,
+             log_sum_exp ? log_sum_exp + pair * s.seq_len + begin : nullptr);
+    }
+  }
+}
+
+template <class T>
+std::size_t attention_workspace(Cpu, const AttentionShape& s) {
+  return static_cast<std::size_t>(omp_get_max_threads() *
+                                  Tiles<acc_t<T>>::size(padded(s.head_dim))) *
+         sizeof(acc_t<T>);
+}
+
+template void attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const double>&,
+                        Heads<double>, double*, std::byte*);
+template void attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const float>&,
+                        Heads<float>, float*, std::byte*);
+template void attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const bf16>&,
+                        Heads<bf16>, float*, std::byte*);
+template std::size_t attention_workspace<double>(Cpu, const AttentionShape&);
+template std::size_t attention_workspace<float>(Cpu, const AttentionShape&);
+template std::size_t attention_workspace<bf16>(Cpu, const AttentionShape&);
+
+}  // namespace fusor::ops::kernels
