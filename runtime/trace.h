@@ -32,7 +32,7 @@ struct CommEvent {
   std::string group;  // the communicator: "dp"
   DType dtype;
   std::int64_t count;  // elements of this rank's operand
-  int peer;            // for send and recv, else -1
+  int peer;            // of send and recv, the root of broadcast, else -1
 };
 struct ProgramEvent {
   std::string name;

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/tensor.h"
 
@@ -11,10 +12,23 @@ namespace fusor {
 
 enum class ReduceOp : std::uint8_t { sum, max, min };
 
-// Communication in flight. Its operands stay alive until wait() has returned; the buffers must not
-// be written before, nor results read.
+enum class CommKind : std::uint8_t {
+  all_reduce,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  broadcast,
+  send,
+  recv,
+  barrier
+};
+std::string_view name_of(CommKind);  // "all_reduce"
+
+// Communication in flight. Its operands stay alive until wait() has returned; until then the
+// buffers must not be written, nor results read.
 class Pending {
  public:
+  // Destroyed before it is complete, a Work sees to it that nothing touches freed operands.
   class Work {
    public:
     virtual ~Work() = default;
@@ -24,8 +38,8 @@ class Pending {
   Pending() = default;  // complete
   explicit Pending(std::unique_ptr<Work> work) : work_(std::move(work)) {}
   Pending(Pending&&) noexcept = default;
-  Pending& operator=(Pending&&) noexcept = default;
-  ~Pending() noexcept(false);  // waits, but not while an exception unwinds
+  Pending& operator=(Pending&&);  // waits for what it held
+  ~Pending() noexcept(false);     // waits, but not while an exception unwinds
 
   bool done();
   void wait();
@@ -34,46 +48,77 @@ class Pending {
   std::unique_ptr<Work> work_;
 };
 
-// Every call is made by all ranks of the transport in the same order, and returns before it is
-// complete. `what` names layer and purpose ("gradients/bucket.3") in traces and messages.
-// Tensors are contiguous and of the same dtype on every rank; counts may exceed 2^31.
+// One call through the door, as a value.
+struct CommCall {
+  CommKind kind;
+  Tensor in, out;  // the same tensor where the call is in place; none for a barrier
+  ReduceOp op = ReduceOp::sum;
+  int peer = -1;  // of send and recv; the root of broadcast
+  std::string_view what;
+};
+
+// Every call is made by all ranks of the transport in the same order (send and recv: by their two
+// ranks), and returns before it is complete. `what` names layer and purpose ("gradients/bucket.3")
+// in traces and messages. Tensors are of the same dtype and size on every rank; counts may exceed
+// 2^31. Throws Error, on every rank and in a rehearsal too, where sizes, dtypes or peers are wrong.
 class Transport {
  public:
   virtual ~Transport() = default;
-  virtual int rank() const = 0;
-  virtual int size() const = 0;
-  virtual const std::string& name() const = 0;  // "world", "dp": for traces and messages
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
 
-  // The ranks that pass the same color, ordered by key. Collective.
-  virtual std::unique_ptr<Transport> split(int color, int key, std::string name) = 0;
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  const std::string& name() const { return name_; }  // "world", "dp": for traces and messages
 
-  virtual Pending all_reduce(Tensor t, ReduceOp op, std::string_view what) = 0;  // in place
-  virtual Pending all_gather(Tensor in, Tensor out, std::string_view what) = 0;  // out: size() x in
-  virtual Pending reduce_scatter(Tensor in, Tensor out,
-                                 std::string_view what) = 0;  // sums; in: size() x out
-  virtual Pending all_to_all(Tensor in, Tensor out,
-                             std::string_view what) = 0;  // block i goes to rank i
-  virtual Pending broadcast(Tensor t, int root, std::string_view what) = 0;
-  virtual Pending send(Tensor t, int peer, std::string_view what) = 0;
-  virtual Pending recv(Tensor t, int peer, std::string_view what) = 0;
-  virtual void barrier(std::string_view what) = 0;  // blocks
+  // The ranks of this rank's color, in rank order. colors [size()] is the same on every rank, so
+  // that a rehearsal, which has no other rank to ask, can split too. Collective.
+  virtual std::unique_ptr<Transport> split(const std::vector<int>& colors, std::string name) = 0;
+
+  // Reductions: not of f16; bf16 is summed in f32, but mpi rounds all_reduce at every hop.
+  Pending all_reduce(Tensor t, ReduceOp op, std::string_view what);  // in place
+  // out: size() x in. `in` may be this rank's block of `out`.
+  Pending all_gather(Tensor in, Tensor out, std::string_view what);
+  // Sums in rank order. in: size() x out. `out` may be this rank's block of `in`.
+  Pending reduce_scatter(Tensor in, Tensor out, std::string_view what);
+  Pending all_to_all(Tensor in, Tensor out, std::string_view what);  // block i goes to rank i
+  Pending broadcast(Tensor t, int root, std::string_view what);
+  Pending send(Tensor t, int peer,
+               std::string_view what);  // complete when the buffer is free again
+  Pending recv(Tensor t, int peer, std::string_view what);
+  void barrier(std::string_view what);  // blocks
 
   // Moves what is in flight on; cheap. MPI's non-blocking calls advance only inside MPI.
   virtual void progress() {}
+
+ protected:
+  Transport(int rank, int size, std::string name)
+      : rank_(rank), size_(size), name_(std::move(name)) {}
+  // Begins a call whose operands have been checked.
+  virtual Pending start(CommCall call) = 0;
+  // The ranks of this rank's color, ascending.
+  std::vector<int> same_color(const std::vector<int>& colors) const;
+  // 'all_reduce "gradients/bucket.3" over dp', to begin a message with.
+  std::string describe(const CommCall&) const;
+
+ private:
+  Pending checked(CommCall call);
+  int rank_, size_;
+  std::string name_;
 };
 
 // Some ranks that can talk to each other; a copyable name for them. A group of one copies where a
 // value must move and else does nothing, so serial code is parallel code on groups of one.
 class Group {
  public:
-  Group();  // this rank alone
+  Group();  // this rank alone, as "self"
   explicit Group(std::shared_ptr<Transport> transport) : transport_(std::move(transport)) {}
 
   int rank() const { return transport_->rank(); }
   int size() const { return transport_->size(); }
   const std::string& name() const { return transport_->name(); }
-  Group split(int color, int key, std::string name) const {
-    return Group(std::shared_ptr<Transport>(transport_->split(color, key, std::move(name))));
+  Group split(const std::vector<int>& colors, std::string name) const {
+    return Group(transport_->split(colors, std::move(name)));
   }
   Transport* operator->() const { return transport_.get(); }
 
@@ -81,10 +126,14 @@ class Group {
   std::shared_ptr<Transport> transport_;
 };
 
-// Every rank's text, by rank: for messages and for comparing plans. Collective, blocking.
+// Every rank's text, by rank: for messages and for comparing plans. Collective, blocking. Not in a
+// rehearsal, where no other rank exists to answer.
 std::vector<std::string> gather_texts(const Group&, const std::string& mine, std::string_view what);
 
-// A rank of a group of `size` that exists only in a rehearsal: calls are appended to the trace.
+std::unique_ptr<Transport> self_transport(std::string name);  // a group of one
+
+// A rank of a group of `size` that exists only in a rehearsal: calls are appended to the trace,
+// which must outlive the group. Operands live until waited for, as in a run.
 Group meta_group(Trace& trace, int rank, int size, std::string name);
 
 }  // namespace fusor

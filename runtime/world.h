@@ -9,15 +9,18 @@ namespace fusor {
 // All ranks of the run, and this one's place among them.
 class World {
  public:
-  // Joins the job that mpirun or srun started, or stands alone (without touching MPI) when started
-  // bare. To be called once, early: it sets what MPI and OpenMP read at start-up, unless the
-  // environment already does. Throws Error with the cause if MPI cannot start.
+  // Joins the job that mpirun or srun --mpi=pmix started, or stands alone (without touching MPI)
+  // when started bare. To be called once, early, by the thread that will communicate: it sets what
+  // MPI and OpenMP read at start-up, unless the user already has (see launcher.h). Throws Error
+  // with the cause if this is one of many tasks that MPI cannot join.
   static World join();
   // Rank `rank` of `size` that are threads of this process: see run_ranks.
   World(Group group, std::string host, int local_rank, int local_size);
   World(World&&) noexcept;
-  World& operator=(World&&) noexcept;
-  ~World();  // leaves MPI; while unwinding it does not, since the others may never come
+  World& operator=(World&&) = delete;
+  // Leaves MPI, which waits for all ranks; while unwinding it does not, since the others may never
+  // come. Groups that outlive the world cannot communicate.
+  ~World();
 
   const Group& group() const { return group_; }
   int rank() const { return group_.rank(); }
@@ -40,7 +43,8 @@ class World {
 // whatever they wait for; rethrows the first error, its message led by "rank R: ".
 void run_ranks(int size, const std::function<void(World&)>& main);
 
-// Prints one line, "fusor: rank 3 on host n01: MESSAGE", to stderr and ends every rank of the job.
+// Prints one line, "fusor: rank 3 on host n01: MESSAGE" ("fusor: MESSAGE" when alone), to stderr
+// and ends every rank of the job with exit status 1.
 [[noreturn]] void abort_job(const std::string& message) noexcept;
 
 }  // namespace fusor
