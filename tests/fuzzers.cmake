@@ -2,13 +2,15 @@
 # address and undefined-behaviour checks, and its ctest "fuzz.manifest" (label slow). libFuzzer comes
 # with clang, so clang compiles the named sources, given relative to the repository, beside the main
 # build. The program gets a folder as its first argument and writes its seed corpus there itself, in
-# LLVMFuzzerInitialize. Without clang the test is reported as skipped.
+# LLVMFuzzerInitialize. Without clang 15 or later (the first with std::source_location) the test is
+# reported as skipped.
 set(FUSOR_FUZZ_SECONDS 20 CACHE STRING "How long each fuzzer runs in the suite")
-find_program(FUSOR_CLANG NAMES clang++ clang++-19 clang++-16 clang++-15 clang++-14)
+find_program(FUSOR_CLANG NAMES clang++-19 clang++-16 clang++-15 clang++)
 if(FUSOR_CLANG AND NOT DEFINED FUSOR_HAVE_LIBFUZZER)
   file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/fuzz_probe.cc
+       "#include <source_location>\nstd::source_location at;\n"
        "extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n")
-  execute_process(COMMAND ${FUSOR_CLANG} -fsanitize=fuzzer,address,undefined fuzz_probe.cc -o fuzz_probe
+  execute_process(COMMAND ${FUSOR_CLANG} -std=c++20 -fsanitize=fuzzer,address,undefined fuzz_probe.cc -o fuzz_probe
                   WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
   string(COMPARE EQUAL "${status}" 0 works)
   set(FUSOR_HAVE_LIBFUZZER ${works} CACHE INTERNAL "clang links libFuzzer")
@@ -17,12 +19,12 @@ endif()
 function(fusor_fuzzer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES")
   if(NOT FUSOR_HAVE_LIBFUZZER)
-    add_test(NAME fuzz.${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: clang++ with libFuzzer is not installed")
+    add_test(NAME fuzz.${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: clang++ 15 or later with libFuzzer is not installed")
     set_tests_properties(fuzz.${name} PROPERTIES SKIP_REGULAR_EXPRESSION "skipped:" LABELS slow)
     return()
   endif()
   set(flags -std=c++20 -g1 -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-      -include ${PROJECT_SOURCE_DIR}/tests/fuzz_source_location.h -I${PROJECT_SOURCE_DIR})
+      -I${PROJECT_SOURCE_DIR})
   foreach(source ${arg_SOURCES})
     string(REPLACE "/" "_" object fuzz_${name}_${source}.o)
     set(object ${CMAKE_CURRENT_BINARY_DIR}/${object})
