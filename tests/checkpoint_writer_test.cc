@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "io/checkpoint.h"
 #include "io/output_file.h"
 #include "tests/checkpoint_fixture.h"
+#include "tests/small_disk.h"
 #include "tests/temporary_folder.h"
 
 namespace fusor {
@@ -141,23 +141,6 @@ TEST(CheckpointWriter, LaterCheckpointsAreSetAside) {
   EXPECT_THAT(names_in(folder.path()),
               ElementsAre("step-00000020", "step-00000020.aside", "step-00000030.aside"));
 }
-
-// A file system of its own with so many megabytes.
-class SmallDisk {
- public:
-  explicit SmallDisk(int megabytes)
-      : mounted_(::mount("none", folder_.path().c_str(), "tmpfs", 0,
-                         ("size=" + std::to_string(megabytes) + "m").c_str()) == 0) {}
-  ~SmallDisk() {
-    if (mounted_) ::umount(folder_.path().c_str());
-  }
-  bool mounted() const { return mounted_; }
-  const std::string& path() const { return folder_.path(); }
-
- private:
-  TemporaryFolder folder_;
-  bool mounted_;
-};
 
 TEST(CheckpointWriter, AFullDiskLeavesTheOlderCheckpointWhole) {
   const SmallDisk disk(1);
