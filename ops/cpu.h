@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include "runtime/dtype.h"
 
@@ -14,6 +15,21 @@ inline float load(const bf16& x) { return static_cast<float>(x); }
 inline void store(double& to, double x) { to = x; }
 inline void store(float& to, float x) { to = x; }
 inline void store(bf16& to, float x) { to = bf16(x); }
+
+// Runs body(std::bool_constant<flag>): a choice made inside a loop can keep it from vectorising.
+template <class Body>
+void with_constant(bool flag, Body&& body) {
+  flag ? body(std::true_type{}) : body(std::false_type{});
+}
+
+// to = (add ? to : 0) + d
+template <bool add, class T>
+void put(std::bool_constant<add>, T& to, acc_t<T> d) {
+  if constexpr (add)
+    store(to, load(to) + d);
+  else
+    store(to, d);
+}
 
 // Calls body(begin, end) on each thread's share of [0, n): contiguous and multiples of `grain`, so
 // that which thread computes an element never changes its value. Small loops stay on one thread.

@@ -3,9 +3,12 @@
 
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/dropout.h"
 #include "ops/embedding.h"
+#include "ops/gelu.h"
 #include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
+#include "ops/swiglu.h"
 #include "tests/ladder.h"
 #include "tests/near.h"
 
@@ -59,6 +62,17 @@ const std::vector<Case> kCases = {
     {"add_positions_large",
      {activation({240, 200}), parameter({120, 200})},
      [](const Vars& v) { return add_positions(v[0], v[1], 120); }},
+    {"gelu", {activation({3, 37})}, [](const Vars& v) { return gelu(v[0]); }},
+    {"gelu_large", {activation({50, 400})}, [](const Vars& v) { return gelu(v[0]); }},
+    {"swiglu", {activation({3, 38})}, [](const Vars& v) { return swiglu(v[0]); }},
+    {"swiglu_large", {activation({120, 400})}, [](const Vars& v) { return swiglu(v[0]); }},
+    {"dropout", {activation({3, 37})}, [](const Vars& v) { return dropout(v[0], 0.3, {5}, 2); }},
+    {"dropout_large",
+     {activation({50, 401})},
+     [](const Vars& v) { return dropout(v[0], 0.3, {5}, 3); }},
+    {"dropout_add",
+     {activation({3, 37}), activation({3, 37})},
+     [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, {5}, 2); }},
 };
 
 class OpsLadder : public testing::TestWithParam<Case> {};
@@ -104,7 +118,7 @@ TEST(Ladder, FindsEachFaultOnItsRung) {
                              Fault{.rung = "finite differences", .leaves_last = true},
                              Fault{.rung = "two backward passes", .overwrites = true},
                              Fault{.rung = "did not plan", .departs_from_meta = true},
-                             Fault{.rung = "threads", .depends_on_threads = true}})
+                             Fault{.rung = "two threads", .depends_on_threads = true}})
     EXPECT_THAT(complaints(faulty(fault)), testing::Contains(testing::HasSubstr(fault.rung)));
 }
 

@@ -1,0 +1,34 @@
+#include "ops/gelu.h"
+
+#include "ops/gelu_kernels.h"
+
+namespace fusor {
+namespace {
+
+Cost gelu_cost(const Tensor& x, int operands) {
+  return {.flops = 20.0 * static_cast<double>(x.size()),
+          .bytes = static_cast<double>(x.bytes()) * operands};
+}
+
+}  // namespace
+
+Var gelu(const Var& x) {
+  const Tensor& xv = x.value();
+  Tensor y = empty_like(xv);
+  launch(y.device(), "gelu", gelu_cost(y, 2), [&](auto device) {
+    on_float(y.dtype(),
+             [&]<class T> { ops::kernels::gelu(device, y.size(), xv.data<T>(), y.data<T>()); });
+  });
+  return record(std::move(y), {x}, [xv, dx = x.grad()](const Tensor& dy) {
+    dx.accumulate([&](const Tensor& to, bool add) {
+      launch(dy.device(), "gelu_backward", gelu_cost(dy, add ? 4 : 3), [&](auto device) {
+        on_float(dy.dtype(), [&]<class T> {
+          ops::kernels::gelu_backward(device, dy.size(), dy.data<T>(), xv.data<T>(), to.data<T>(),
+                                      add);
+        });
+      });
+    });
+  });
+}
+
+}  // namespace fusor

@@ -1,0 +1,10 @@
+#pragma once
+#include "ops/tape.h"
+
+namespace fusor {
+
+// y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, element by element; x of any shape.
+// Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+Var gelu(const Var& x);
+
+}  // namespace fusor

@@ -1,0 +1,20 @@
+#pragma once
+#include <cstdint>
+
+#include "runtime/launch.h"
+
+// Defined in gelu_cpu.cc and gelu_cuda.cu.
+namespace fusor::ops::kernels {
+
+template <class T>
+void gelu(Cpu, std::int64_t n, const T* x, T* y);
+template <class T>
+void gelu(Cuda, std::int64_t n, const T* x, T* y);
+
+// dx [n] = (add ? dx : 0) + dy gelu'(x)
+template <class T>
+void gelu_backward(Cpu, std::int64_t n, const T* dy, const T* x, T* dx, bool add);
+template <class T>
+void gelu_backward(Cuda, std::int64_t n, const T* dy, const T* x, T* dx, bool add);
+
+}  // namespace fusor::ops::kernels
