@@ -66,6 +66,10 @@ std::uint64_t Checkpoint::num_bytes() const {
 
 std::size_t Checkpoint::num_shards() const { return shards_.size(); }
 
+const std::string& Checkpoint::shard_file(std::size_t shard) const {
+  return manifest_->shards.at(shard).file;
+}
+
 void Checkpoint::verify_shard(std::size_t index, Verify verify) {
   if (verify == Verify::manifest) return;
   const SafetensorsFile& file = shard(index);

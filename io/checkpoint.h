@@ -43,6 +43,7 @@ class Checkpoint {
   std::uint64_t num_bytes() const;  // of all shards
 
   std::size_t num_shards() const;
+  const std::string& shard_file(std::size_t shard) const;  // its name in folder()
   void verify_shard(std::size_t shard, Verify verify);
 
   // Fills `out` (row-major, as many bytes as the box takes) from whatever pieces hold the box's

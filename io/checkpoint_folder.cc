@@ -47,6 +47,15 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
+bool holds_manifest(const std::string& folder) {
+  return fs::exists(fs::path(folder) / kCheckpointManifest);
+}
+
+// The folder of all steps: `path` is a run or that folder.
+std::string checkpoints_of(const std::string& path) {
+  return fs::is_directory(path + "/checkpoints") ? path + "/checkpoints" : path;
+}
+
 // A name beside `folder` with this ending that is still free.
 std::string free_name(const std::string& folder, std::string_view ending) {
   std::string name = folder + std::string(ending);
@@ -117,16 +126,23 @@ void set_aside_after(const std::string& checkpoints, std::int64_t step) {
   }
 }
 
+std::vector<std::string> all_step_folders(const std::string& path) {
+  if (holds_manifest(path)) return {path};
+  const std::string place = checkpoints_of(path);
+  std::vector<std::string> folders;
+  for (const std::string& name : names_in(place))
+    if (name.starts_with(kPrefix)) folders.push_back(place + '/' + name);
+  std::ranges::sort(folders);
+  return folders;
+}
+
 std::string find_checkpoint(const std::string& path) {
   require(fs::is_directory(path), "there is no folder ", path);
-  if (fs::exists(fs::path(path) / kCheckpointManifest)) return path;
-  for (const std::string& place : {path + "/checkpoints", path}) {
-    const auto steps = saved_steps(place);
-    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-      const std::string folder = step_folder(place, *step);
-      if (fs::exists(fs::path(folder) / kCheckpointManifest)) return folder;
-    }
-  }
+  if (holds_manifest(path)) return path;
+  const std::string place = checkpoints_of(path);
+  const auto steps = saved_steps(place);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step)
+    if (holds_manifest(step_folder(place, *step))) return step_folder(place, *step);
   raise("there is no checkpoint in " + path + ": no manifest.json there or in a step-* folder");
 }
 

@@ -43,6 +43,10 @@ void delete_leftovers(const std::string& checkpoints, const std::string& kept = 
 // that neither "the newest" nor keep_last counts them. They are never deleted by Fusor.
 void set_aside_after(const std::string& checkpoints, std::int64_t step);
 
+// Names of all step-* folders of a run (or of its checkpoints folder), *.tmp and *.aside too,
+// sorted, each with the path in front; `path` alone when it holds a manifest.
+std::vector<std::string> all_step_folders(const std::string& path);
+
 // `path` itself when it holds a manifest, else the newest step of RUN or of RUN/checkpoints.
 // Throws Error when there is none.
 std::string find_checkpoint(const std::string& path);

@@ -19,6 +19,7 @@ struct Command {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
+      {"ckpt", "list a run's checkpoints; verify one", ckpt_command},
       {"data", "pack text into a dataset; inspect or verify one", data_command}};
   return table;
 }
