@@ -3,6 +3,7 @@
 
 #include "ops/add.h"
 #include "ops/attention.h"
+#include "ops/cross_entropy.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/gelu.h"
@@ -73,6 +74,10 @@ const std::vector<Case> kCases = {
     {"dropout_add",
      {activation({3, 37}), activation({3, 37})},
      [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, {5}, 2); }},
+    {"cross_entropy",
+     {activation({5, 33}), activation({5, 33}), ids({5}, 33)},
+     // of a sum: it consumes its logits, which the rungs read again
+     [](const Vars& v) { return cross_entropy(add(v[0], v[1]), v[2].value()); }},
 };
 
 class OpsLadder : public testing::TestWithParam<Case> {};
