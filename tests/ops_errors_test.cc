@@ -1,0 +1,87 @@
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "ops/dropout.h"
+#include "ops/embedding.h"
+#include "ops/layer_norm.h"
+#include "ops/rms_norm.h"
+#include "ops/sum_rows.h"
+#include "ops/swiglu.h"
+
+namespace fusor {
+namespace {
+
+Var var(const Shape& shape, DType dtype = DType::f32) { return Var::input(Tensor(shape, dtype)); }
+
+Var ids(const std::vector<std::int32_t>& values) {
+  const Tensor t({static_cast<std::int64_t>(values.size())}, DType::i32);
+  std::ranges::copy(values, t.host<std::int32_t>().begin());
+  return Var::input(t);
+}
+
+// A wrong call is one row: what is called, and what the message has to name.
+struct WrongCall {
+  std::function<void()> call;
+  const char* names;
+};
+
+TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
+  const WrongCall wrong[] = {
+      {[] {
+         rms_norm(var({2, 3}), var({4}), 1e-5);
+       },
+       "rms_norm: x [2, 3] f32 but gain [4] f32"},
+      {[] {
+         rms_norm(var({2, 3}), var({3}, DType::bf16), 1e-5);
+       },
+       "gain [3] bf16"},
+      {[] {
+         layer_norm(var({2, 3}), var({3}), var({2}), 1e-5);
+       },
+       "gain or bias [2] f32"},
+      {[] { layer_norm(var({6}), var({6}), var({6}), 1e-5); }, "layer_norm: x [6]"},
+      {[] {
+         embedding(var({5, 2}), ids({4, 5}));
+       },
+       "id 5 is not in a table of 5 rows"},
+      {[] {
+         embedding(var({5, 2}), ids({-1}));
+       },
+       "id -1 is not in a table of 5 rows"},
+      {[] {
+         embedding(var({5, 2}), var({3}));
+       },
+       "embedding: table [5, 2] and ids [3] f32"},
+      {[] {
+         add_positions(var({6, 2}), var({8, 2}), 4);
+       },
+       "sequences of 4"},
+      {[] {
+         add_positions(var({6, 2}), var({8, 2}), 3, 6);
+       },
+       "positions 6 to 9 of a table of 8"},
+      {[] {
+         swiglu(var({2, 3}));
+       },
+       "swiglu: x [2, 3]"},
+      {[] {
+         dropout(var({2, 3}), 1, {}, 0);
+       },
+       "p = 1 is not in [0, 1)"},
+      {[] {
+         dropout_add(var({2, 3}), var({3, 2}), 0.5, {}, 0);
+       },
+       "residual [2, 3] f32 but x [3, 2]"},
+      {[] {
+         ops::sum_rows(Tensor({3}, DType::f64), Tensor({2, 3}, DType::f32), false);
+       },
+       "sum_rows: to f64 but x f32"},
+  };
+  for (const auto& [call, names] : wrong)
+    EXPECT_THAT(call, testing::ThrowsMessage<Error>(testing::HasSubstr(names)));
+}
+
+}  // namespace
+}  // namespace fusor
