@@ -1,0 +1,36 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/gemm.h"
+#include "runtime/launch.h"
+
+// Defined in gemm_cpu.cc (oneDNN), gemm_f64_cpu.cc and gemm_cuda.cu (cuBLASLt).
+namespace fusor::ops::kernels {
+
+enum class Product : std::uint8_t { nt, nn, tn };
+
+// One product. a, b, c as in gemm.h: nt x w y, nn dy w dx, tn dy x dw, with m, n, k as there.
+struct GemmCall {
+  Product product;
+  DType dtype;  // of a and b, and of c but for tn
+  bool bias = false, add = false;
+  Epilogue epilogue = Epilogue::none;
+  std::int64_t m, n, k;
+  auto operator<=>(const GemmCall&) const = default;
+};
+
+struct GemmOperands {
+  const std::byte *a, *b, *bias;  // bias null if absent
+  std::byte* c;
+  std::byte* workspace;  // gemm_workspace() bytes
+};
+
+std::size_t gemm_workspace(Cpu, const GemmCall&);
+std::size_t gemm_workspace(Cuda, const GemmCall&);
+void gemm(Cpu, const GemmCall&, const GemmOperands&);
+void gemm(Cuda, const GemmCall&, const GemmOperands&);
+
+void gemm_f64(const GemmCall&, const GemmOperands&);  // the CPU's f64: for tests, plain loops
+
+}  // namespace fusor::ops::kernels
