@@ -1,0 +1,17 @@
+#include "runtime/host_memory.h"
+
+#include <fstream>
+#include <limits>
+#include <string>
+
+namespace fusor {
+
+std::size_t available_host_memory() {
+  std::ifstream info("/proc/meminfo");
+  std::string key, unit;
+  for (std::size_t kib = 0; info >> key >> kib; std::getline(info, unit))
+    if (key == "MemAvailable:") return kib * 1024;
+  return std::numeric_limits<std::size_t>::max();  // no such figure here: nothing to refuse by
+}
+
+}  // namespace fusor

@@ -1,0 +1,130 @@
+#include "runtime/memory_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "runtime/random.h"
+#include "runtime/tensor.h"
+
+namespace fusor {
+namespace {
+
+using testing::HasSubstr;
+
+// A run of one program: tensors of random sizes that live for random times.
+void random_program(const Device& device, std::uint64_t seed) {
+  const Tensor weights({1000}, DType::f32, device);
+  const RandomKey key = random_key(seed, "lifetimes");
+  const Program program(device, "step");
+  std::vector<Tensor> alive;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    if (random_bits(key, 2 * i) % 3 == 0 && !alive.empty())
+      alive.erase(alive.begin() + random_bits(key, 2 * i + 1) % alive.size());
+    else
+      alive.emplace_back(Shape{random_bits(key, 2 * i + 1) % 5000}, DType::f32, device);
+  }
+}
+
+MemoryPlan rehearsed(const std::function<void(const Device&)>& run) {
+  Trace trace;
+  run(Device::meta(trace));
+  return plan_memory(trace);
+}
+
+TEST(MemoryPlan, LiveTensorsNeverOverlapAndThePeakIsReached) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const MemoryPlan plan = rehearsed([&](const Device& d) { random_program(d, seed); });
+    const Device arena = Device::arena(plan);
+    // Each tensor is filled with its own number at birth; a neighbour that overlaps would show.
+    const Tensor weights({1000}, DType::f32, arena);
+    const RandomKey key = random_key(seed, "lifetimes");
+    const Program program(arena, "step");
+    std::vector<std::pair<float, Tensor>> alive;
+    for (std::uint64_t i = 0; i < 300; ++i) {
+      if (random_bits(key, 2 * i) % 3 == 0 && !alive.empty()) {
+        alive.erase(alive.begin() + random_bits(key, 2 * i + 1) % alive.size());
+      } else {
+        alive.emplace_back(static_cast<float>(i),
+                           Tensor({random_bits(key, 2 * i + 1) % 5000}, DType::f32, arena));
+        std::ranges::fill(alive.back().second.host<float>(), alive.back().first);
+      }
+      for (const auto& [number, tensor] : alive)
+        ASSERT_TRUE(std::ranges::all_of(tensor.host<float>(), [&](float x) { return x == number; }))
+            << "seed " << seed << " event " << i;
+    }
+    EXPECT_EQ(arena.high_water(), plan.bytes);
+  }
+}
+
+TEST(MemoryPlan, ProgramsShareSpaceAboveWhatPersists) {
+  const MemoryPlan plan = rehearsed([](const Device& d) {
+    const Tensor weights({16}, DType::f32, d);
+    {
+      const Program p(d, "a");
+      const Tensor t({32}, DType::f32, d);
+    }
+    {
+      const Program p(d, "b");
+      const Tensor t({64}, DType::f32, d);
+    }
+  });
+  EXPECT_EQ(plan.bytes, 64 + 256);
+  EXPECT_EQ(plan.programs.at(0).slots.at(0).offset, 64);
+  EXPECT_EQ(plan.programs.at(1).slots.at(0).offset, 64);
+}
+
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(MemoryPlan, ARunThatDepartsFromItsRehearsalStopsWithTheLayersName) {
+  const auto run = [](const Device& d, std::int64_t n, int times) {
+    const Program program(d, "step");
+    const Scope layer(d, "block.3");
+    for (int i = 0; i < times; ++i) const Tensor t({n}, DType::f32, d);
+  };
+  const MemoryPlan plan = rehearsed([&](const Device& d) { run(d, 8, 2); });
+  const Device arena = Device::arena(plan);
+  run(arena, 8, 2);
+  EXPECT_THAT(error_of([&] { run(Device::arena(plan), 9, 2); }),
+              HasSubstr("block.3 asks for 36 bytes where the rehearsal of 'step' planned 32"));
+  EXPECT_THAT(error_of([&] { run(Device::arena(plan), 8, 3); }), HasSubstr("did not plan"));
+  EXPECT_THAT(error_of([&] { run(Device::arena(plan), 8, 1); }),
+              HasSubstr("planned 2 allocations but made 1"));
+  EXPECT_THAT(error_of([&] { const Program p(Device::arena(plan), "other"); }),
+              HasSubstr("'other' was never rehearsed"));
+}
+
+TEST(MemoryPlan, RefusesAProgramThatLeaksOrDoesNotRepeat) {
+  EXPECT_THAT(error_of([] {
+                rehearsed([](const Device& d) {
+                  Tensor kept;
+                  const Program program(d, "step");
+                  kept = Tensor({8}, DType::f32, d);
+                });
+              }),
+              HasSubstr("'step' leaves behind 32 bytes"));
+  EXPECT_THAT(error_of([] {
+                rehearsed([](const Device& d) {
+                  for (const std::int64_t n : {8, 9}) {
+                    const Program program(d, "step");
+                    const Tensor t({n}, DType::f32, d);
+                  }
+                });
+              }),
+              HasSubstr("'step' does not repeat"));
+}
+
+}  // namespace
+}  // namespace fusor
