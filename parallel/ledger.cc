@@ -1,0 +1,130 @@
+#include "parallel/ledger.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <ostream>
+#include <sstream>
+#include <unordered_map>
+
+namespace fusor {
+namespace {
+
+std::size_t sum(const Ledger::Bytes& bytes) {
+  return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0});
+}
+
+// Follows what is alive through a trace, and keeps the picture of each program's fullest moment.
+class Reader {
+ public:
+  explicit Reader(Ledger& ledger) : ledger_(ledger) {}
+
+  void operator()(const AllocEvent& e) {
+    const auto owner = static_cast<std::size_t>(e.owner);
+    if (!program_) {
+      ledger_.persistent[owner] += e.bytes;
+      return;
+    }
+    alive_[e.id] = &e;
+    now_[owner] += e.bytes;
+    if (sum(now_) > sum(program_->at_peak)) {
+      program_->at_peak = now_;
+      peak_.clear();
+      for (const auto& [id, alloc] : alive_) peak_.push_back(alloc);
+    }
+  }
+  void operator()(const ReleaseEvent& e) {
+    const auto found = alive_.find(e.id);
+    if (found == alive_.end()) return;
+    now_[static_cast<std::size_t>(found->second->owner)] -= found->second->bytes;
+    alive_.erase(found);
+  }
+  void operator()(const ProgramEvent& e) {
+    if (e.begin) {
+      program_.emplace().name = e.name;
+      return;
+    }
+    const auto known = std::ranges::find(ledger_.programs, e.name, &Ledger::Program::name);
+    if (known != ledger_.programs.end()) {
+      program_->layers = layers();
+      program_->end = known->end;
+      *known = std::move(*program_);
+    }
+    program_.reset();
+    alive_.clear();
+    now_ = {};
+  }
+  void operator()(const OpEvent&) {}
+  void operator()(const CommEvent&) {}
+
+ private:
+  std::vector<Ledger::Layer> layers() {
+    std::map<std::string, std::size_t> bytes;
+    for (const AllocEvent* e : peak_)
+      if (e->owner == Owner::activations) bytes[e->scope] += e->bytes;
+    peak_.clear();
+    std::vector<Ledger::Layer> layers;
+    for (const auto& [scope, n] : bytes) layers.push_back({scope, n});
+    std::ranges::stable_sort(layers, std::ranges::greater{}, &Ledger::Layer::bytes);
+    return layers;
+  }
+
+  Ledger& ledger_;
+  std::optional<Ledger::Program> program_;
+  std::unordered_map<std::uint64_t, const AllocEvent*> alive_;
+  std::vector<const AllocEvent*> peak_;
+  Ledger::Bytes now_{};
+};
+
+}  // namespace
+
+Ledger make_ledger(const Trace& trace, const MemoryPlan& plan) {
+  Ledger ledger;
+  ledger.arena = plan.bytes;
+  for (const MemoryPlan::Program& p : plan.programs) ledger.programs.push_back({p.name, p.end});
+  Reader reader(ledger);
+  for (const TraceEvent& event : trace.events) std::visit(reader, event);
+  return ledger;
+}
+
+std::string readable_bytes(std::size_t bytes) {
+  constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(unit == 0 ? 0 : 2) << value << ' ' << kUnits[unit];
+  return text.str();
+}
+
+std::ostream& operator<<(std::ostream& out, const Ledger& ledger) {
+  constexpr int kName = 16, kColumn = 14;
+  const auto row = [&](std::string_view name, auto cell) {
+    out << std::left << std::setw(kName) << name << std::right << std::setw(kColumn)
+        << cell(nullptr);
+    for (const Ledger::Program& p : ledger.programs) out << std::setw(kColumn) << cell(&p);
+    out << '\n';
+  };
+  row("owner", [](const Ledger::Program* p) { return p ? p->name : std::string("all the run"); });
+  for (std::size_t owner = 0; owner < kNumOwners; ++owner)
+    row(name_of(static_cast<Owner>(owner)), [&](const Ledger::Program* p) {
+      const std::size_t bytes = p ? p->at_peak[owner] : ledger.persistent[owner];
+      return bytes ? readable_bytes(bytes) : std::string("-");
+    });
+  row("packed end", [&](const Ledger::Program* p) {
+    return readable_bytes(p ? p->end : sum(ledger.persistent));
+  });
+  for (const Ledger::Program& p : ledger.programs) {
+    if (p.layers.empty()) continue;
+    out << "largest activations in '" << p.name << "':";
+    for (std::size_t i = 0; i < std::min<std::size_t>(p.layers.size(), 3); ++i)
+      out << (i ? ", " : " ") << p.layers[i].scope << ' ' << readable_bytes(p.layers[i].bytes);
+    out << '\n';
+  }
+  return out << "peak per rank: " << ledger.arena << " bytes (" << readable_bytes(ledger.arena)
+             << ")\n";
+}
+
+}  // namespace fusor
