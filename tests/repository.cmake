@@ -10,13 +10,15 @@ set_tests_properties(repository.headers PROPERTIES TIMEOUT 600)
 
 # An outside project builds against what cmake --install put into an empty folder.
 set(prefix ${CMAKE_CURRENT_BINARY_DIR}/prefix)
+if(FUSOR_SANITIZE)
+  set(sanitize -DCMAKE_CXX_FLAGS=-fsanitize=${FUSOR_SANITIZE})
+endif()
 add_test(NAME package.clean COMMAND ${CMAKE_COMMAND} -E rm -rf ${prefix})
 add_test(NAME package.install COMMAND ${CMAKE_COMMAND} --install ${PROJECT_BINARY_DIR} --prefix ${prefix})
 add_test(NAME package.outside
          COMMAND ${CMAKE_CTEST_COMMAND} --build-and-test ${CMAKE_CURRENT_SOURCE_DIR}/outside ${CMAKE_CURRENT_BINARY_DIR}/outside
          --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_PREFIX_PATH=${prefix}
-         $<$<BOOL:${FUSOR_SANITIZE}>:-DCMAKE_CXX_FLAGS=-fsanitize=${FUSOR_SANITIZE}> --test-command outside
-         COMMAND_EXPAND_LISTS)
+         ${sanitize} --test-command outside)
 set_tests_properties(package.clean PROPERTIES FIXTURES_SETUP package_clean)
 set_tests_properties(package.install PROPERTIES FIXTURES_REQUIRED package_clean FIXTURES_SETUP package)
 set_tests_properties(package.outside PROPERTIES FIXTURES_REQUIRED package TIMEOUT 300)
