@@ -30,9 +30,11 @@ void File::read(std::span<std::byte> to, std::uint64_t offset) const {
   while (!to.empty()) {
     const ssize_t got = ::pread(fd_.get(), to.data(), to.size(), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    check_errno(got >= 0, "cannot read " + path_);
-    require(got > 0, path_, " is truncated: it ends at byte ", size(), ", before byte ",
-            offset + to.size());
+    if (got <= 0) [[unlikely]] {  // the messages cost more than the read
+      check_errno(got == 0, "cannot read " + path_);
+      raise(path_ + " is truncated: it ends at byte " + std::to_string(size()) + ", before byte " +
+            std::to_string(offset + to.size()));
+    }
     to = to.subspan(static_cast<std::size_t>(got));
     offset += static_cast<std::uint64_t>(got);
   }

@@ -44,9 +44,8 @@ Loader::Loader(const Dataset& dataset, const LoaderConfig& config)
   slots_.resize(static_cast<std::size_t>(config.depth));
   const auto elements = static_cast<std::size_t>(config.micro_batch * config.seq_len);
   for (Slot& slot : slots_) {
-    slot.tokens.resize(elements);
+    slot.tokens.resize(elements + 1);
     slot.targets.resize(elements);
-    slot.window.resize(static_cast<std::size_t>(config.seq_len) + 1);
   }
   for (int i = 0; i < config.num_threads; ++i)
     readers_.emplace_back([this](std::stop_token stop) { read_batches(stop); });
@@ -82,7 +81,7 @@ Batch Loader::next() {
     next_taken_ = batch;  // stays the next one: its error is thrown again
     std::rethrow_exception(slot.error);
   }
-  return {position_of(batch), slot.tokens, slot.targets};
+  return {position_of(batch), std::span(slot.tokens).first(slot.targets.size()), slot.targets};
 }
 
 void Loader::read_batches(std::stop_token stop) {
@@ -109,29 +108,31 @@ void Loader::read_batches(std::stop_token stop) {
 }
 
 void Loader::fill(std::int64_t batch, Slot& slot, const std::stop_token& stop) const {
-  const std::int64_t position = position_of(batch);
+  const std::int64_t first = position_of(batch);
+  std::int64_t epoch = first / num_windows_;
+  Permutation order = epoch_order(config_.seed, epoch, num_windows_);
   for (std::int64_t row = 0; row < config_.micro_batch && !stop.stop_requested(); ++row) {
-    const std::int64_t present = read_window(position + row, slot.window);
-    const auto tokens = slot.tokens.begin() + row * config_.seq_len;
-    const auto targets = slot.targets.begin() + row * config_.seq_len;
-    const auto window = slot.window.begin();
-    std::fill(std::copy_n(window, present, tokens), tokens + config_.seq_len, 0);
-    std::fill(std::copy_n(window + 1, present, targets), targets + config_.seq_len, kIgnoredTarget);
+    const std::int64_t position = first + row;
+    if (position / num_windows_ > epoch) order = epoch_order(config_.seed, ++epoch, num_windows_);
+    std::int64_t sample = position;
+    if (config_.sampling != Sampling::once) sample %= num_windows_;
+    if (config_.sampling == Sampling::shuffled) sample = order(sample);
+    const auto at = static_cast<std::size_t>(row * config_.seq_len);
+    const auto length = static_cast<std::size_t>(config_.seq_len);
+    read_sample(sample, std::span(slot.tokens).subspan(at, length + 1),
+                std::span(slot.targets).subspan(at, length));
   }
 }
 
-std::int64_t Loader::read_window(std::int64_t position, std::span<std::int32_t> window) const {
-  std::int64_t sample = position, present = config_.seq_len;
-  if (config_.sampling == Sampling::once)
-    present = std::clamp<std::int64_t>(dataset_.num_tokens() - 1 - sample * config_.seq_len, 0,
-                                       config_.seq_len);
-  else
-    sample = position % num_windows_;
-  if (config_.sampling == Sampling::shuffled)
-    sample = epoch_order(config_.seed, position / num_windows_, num_windows_)(sample);
-  if (present > 0)
-    dataset_.read(sample * config_.seq_len, window.first(static_cast<std::size_t>(present) + 1));
-  return present;
+void Loader::read_sample(std::int64_t sample, std::span<std::int32_t> window,
+                         std::span<std::int32_t> targets) const {
+  const std::int64_t begin = sample * config_.seq_len;
+  const auto present = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(dataset_.num_tokens() - 1 - begin, 0, config_.seq_len));
+  if (present > 0) dataset_.read(begin, window.first(present + 1));
+  std::copy_n(window.begin() + 1, present, targets.begin());
+  std::fill(targets.begin() + present, targets.end(), kIgnoredTarget);
+  std::fill(window.begin() + present, window.end() - 1, 0);
 }
 
 }  // namespace fusor

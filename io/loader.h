@@ -68,9 +68,10 @@ class Loader {
 
  private:
   struct Slot {
-    std::vector<std::int32_t> tokens, targets;  // [micro_batch, seq_len]
-    std::vector<std::int32_t> window;           // [seq_len + 1] of the row being read
-    std::int64_t filled = -1;                   // the last micro-batch read into it
+    // [micro_batch, seq_len], and in `tokens` one more: a row is read with the token after it,
+    // which the next row then overwrites.
+    std::vector<std::int32_t> tokens, targets;
+    std::int64_t filled = -1;  // the last micro-batch read into it
     std::exception_ptr error;
   };
 
@@ -78,8 +79,8 @@ class Loader {
   std::int64_t position_of(std::int64_t batch) const;
   void read_batches(std::stop_token stop);
   void fill(std::int64_t batch, Slot& slot, const std::stop_token& stop) const;
-  // Returns how many of its seq_len targets are there; the window then holds one token more.
-  std::int64_t read_window(std::int64_t position, std::span<std::int32_t> window) const;
+  void read_sample(std::int64_t sample, std::span<std::int32_t> window,  // [seq_len + 1]
+                   std::span<std::int32_t> targets) const;               // [seq_len]
 
   const Dataset& dataset_;
   const LoaderConfig config_;

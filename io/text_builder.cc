@@ -102,11 +102,11 @@ class SplitWriter {
   std::vector<std::int64_t> offsets_{0};
 };
 
-// Of the bytes before the separator, so that equal documents fall on the same side wherever they stand.
+// Of the bytes before the separator, so that equal documents fall on the same side wherever they
+// stand.
 bool is_val(std::string_view document, const std::string& separator, RandomKey key,
             double val_fraction) {
-  if (!separator.empty() && document.ends_with(separator))
-    document.remove_suffix(separator.size());
+  if (!separator.empty() && document.ends_with(separator)) document.remove_suffix(separator.size());
   const auto words = philox(key, checksum(document.data(), document.size()));
   return words[0] * 0x1p-32 < val_fraction;
 }

@@ -8,10 +8,10 @@
 namespace fusor {
 
 struct TextBuildConfig {
-  std::vector<std::string> inputs{}; // files, and folders that are searched for files
-  std::string output{};             // a folder that does not exist yet
-  std::string separator = "\n\n";   // ends a document; empty: each file is one document
-  double val_fraction = 0.1;        // of the documents, in [0, 1)
+  std::vector<std::string> inputs{};  // files, and folders that are searched for files
+  std::string output{};               // a folder that does not exist yet
+  std::string separator = "\n\n";     // ends a document; empty: each file is one document
+  double val_fraction = 0.1;          // of the documents, in [0, 1)
   std::uint64_t split_seed = 0;
   std::int64_t shard_bytes = std::int64_t{128} << 20;  // of tokens; a longer document is not cut
 };

@@ -33,6 +33,13 @@ TEST(Order, IsAPermutationOfAnySize) {
   EXPECT_THROW(epoch_order(5, 0, 0), Error);
 }
 
+// Runs are resumed in the middle of an epoch by later programs, so the order may never change.
+TEST(Order, IsTheSameForEver) {
+  std::vector<std::int64_t> values;
+  for (std::int64_t i = 0; i < 6; ++i) values.push_back(epoch_order(5, 2, 1000)(i));
+  EXPECT_EQ(values, (std::vector<std::int64_t>{157, 784, 428, 410, 604, 328}));
+}
+
 TEST(Order, EpochsAndSeedsDiffer) {
   const std::int64_t n = 1000;
   const auto matches = [&](const Permutation& a, const Permutation& b) {
