@@ -8,6 +8,7 @@
 #include "ops/embedding.h"
 #include "ops/gelu.h"
 #include "ops/layer_norm.h"
+#include "ops/linear.h"
 #include "ops/rms_norm.h"
 #include "ops/swiglu.h"
 #include "tests/ladder.h"
@@ -39,6 +40,18 @@ const std::vector<Case> kCases = {
     attention_case("attention_grouped_heads", {2, 21, 6, 2, 5}),
     attention_case("attention_two_tiles", {1, 70, 2, 1, 8}),
     attention_case("attention_whole_tiles", {1, 192, 2, 2, 16}),
+    {"linear",
+     {activation({6, 10}), parameter({7, 10}), parameter({7})},
+     [](const Vars& v) { return linear(v[0], v[1], v[2]); }},
+    {"linear_without_bias",
+     {activation({5, 9}), parameter({3, 9})},
+     [](const Vars& v) { return linear(v[0], v[1]); }},
+    {"linear_many_rows",
+     {activation({1030, 12}), parameter({20, 12}), parameter({20})},
+     [](const Vars& v) { return linear(v[0], v[1], v[2]); }},
+    {"linear_gelu",
+     {activation({6, 10}), parameter({7, 10}), parameter({7})},
+     [](const Vars& v) { return linear_gelu(v[0], v[1], v[2]); }},
     {"rms_norm",
      {activation({5, 33}), parameter({33})},
      [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},
