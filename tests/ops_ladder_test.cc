@@ -10,6 +10,7 @@
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
 #include "ops/rms_norm.h"
+#include "ops/rotary.h"
 #include "ops/swiglu.h"
 #include "tests/ladder.h"
 #include "tests/near.h"
@@ -27,6 +28,12 @@ Case attention_case(const char* name, const AttentionShape& s) {
 
 // Every operator, once at an odd shape that no vector width divides and, where rows or elements are
 // shared out to threads, once at a shape that is.
+Case rotary_case(const std::string& name, const AttentionShape& s, std::int64_t first_position) {
+  return {name,
+          {activation({s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim})},
+          [=](const Vars& v) { return rotary(v[0], s, 10000, first_position); }};
+}
+
 const std::vector<Case> kCases = {
     {"add",
      {activation({3, 7}), activation({3, 7})},
@@ -40,6 +47,8 @@ const std::vector<Case> kCases = {
     attention_case("attention_grouped_heads", {2, 21, 6, 2, 5}),
     attention_case("attention_two_tiles", {1, 70, 2, 1, 8}),
     attention_case("attention_whole_tiles", {1, 192, 2, 2, 16}),
+    rotary_case("rotary", {2, 5, 2, 2, 6}, 0),
+    rotary_case("rotary_later_positions", {3, 11, 4, 1, 8}, 100),
     {"linear",
      {activation({6, 10}), parameter({7, 10}), parameter({7})},
      [](const Vars& v) { return linear(v[0], v[1], v[2]); }},

@@ -1,0 +1,46 @@
+#include "ops/rotary.h"
+
+#include "ops/rotary_kernels.h"
+
+namespace fusor {
+namespace {
+
+using ops::kernels::RotaryCall;
+
+// Six operations a turned pair; each element read and written once.
+Cost rotary_cost(const Tensor& x) {
+  return {.flops = 3 * static_cast<double>(x.size()), .bytes = 2 * static_cast<double>(x.bytes())};
+}
+
+void rotate(const RotaryCall& call, const Tensor& x, const Tensor& y) {
+  const AttentionShape& s = call.shape;
+  const Device& device = y.device();
+  const Owned workspace(device, Owner::workspace);
+  const Tensor table({s.seq_len, s.head_dim}, acc_dtype(x.dtype()), device);
+  launch(device, "rotary", rotary_cost(x), [&](auto tag) {
+    on_float(x.dtype(), [&]<class T> {
+      ops::kernels::rotary_table<T>(tag, call, table.data<acc_t<T>>());
+      ops::kernels::rotary(tag, call, x.data<T>(), table.data<acc_t<T>>(), y.data<T>());
+    });
+  });
+}
+
+}  // namespace
+
+Var rotary(const Var& qkv, const AttentionShape& shape, double theta, std::int64_t first_position) {
+  const Shape expected{shape.batch * shape.seq_len,
+                       (shape.heads + 2 * shape.kv_heads) * shape.head_dim};
+  require(qkv.shape() == expected, "rotary: qkv ", qkv.shape(), " but the heads make ", expected);
+  require(shape.head_dim % 2 == 0, "rotary: head_dim ", shape.head_dim, " is odd");
+  RotaryCall call{shape, theta, first_position, false};
+  Tensor y = empty_like(qkv.value());
+  rotate(call, qkv.value(), y);
+  call.inverse = true;
+  return record(std::move(y), {qkv}, [call, dx = qkv.grad()](const Tensor& dy) {
+    const Tensor turned = dy.unique() ? dy : empty_like(dy);
+    rotate(call, dy, turned);
+    dx.pass(turned);
+  });
+}
+
+}  // namespace fusor

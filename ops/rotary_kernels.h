@@ -1,0 +1,30 @@
+#pragma once
+#include <cstdint>
+
+#include "ops/attention.h"
+#include "runtime/dtype.h"
+#include "runtime/launch.h"
+
+// Defined in rotary_cpu.cc and rotary_cuda.cu.
+namespace fusor::ops::kernels {
+
+struct RotaryCall {
+  AttentionShape shape;
+  double theta;
+  std::int64_t first_position;
+  bool inverse;  // turn back: the derivative of a rotation
+};
+
+// table [seq_len, head_dim]: the cosines of each position's angles, then their sines.
+template <class T>
+void rotary_table(Cpu, const RotaryCall&, acc_t<T>* table);
+template <class T>
+void rotary_table(Cuda, const RotaryCall&, acc_t<T>* table);
+
+// y = rotated x; y may be x. Rows of (heads + 2 kv_heads) * head_dim.
+template <class T>
+void rotary(Cpu, const RotaryCall&, const T* x, const acc_t<T>* table, T* y);
+template <class T>
+void rotary(Cuda, const RotaryCall&, const T* x, const acc_t<T>* table, T* y);
+
+}  // namespace fusor::ops::kernels
