@@ -76,10 +76,10 @@ void weigh(const Tiles<A>& t, const Causal& causal, std::int64_t key, std::int64
   causal.blocks<A>([&](std::int64_t j, std::int64_t count, std::int64_t lane) {
     const std::int64_t rows = round_up(count, kTileRows), to = j * kTile + lane;
     const std::int64_t from = (key + j) * t.dims;
-    tile_product<A>(rows, lanes - lane, t.dims, {t.k + from, t.dims, 1}, t.q_t + lane, kTile,
-                    t.p + to, kTile, false);
-    tile_product<A>(rows, lanes - lane, t.dims, {t.v + from, t.dims, 1}, t.dy_t + lane, kTile,
-                    t.ds + to, kTile, false);
+    tile_product<Read::rows>(rows, lanes - lane, t.dims, t.k + from, t.dims, t.q_t + lane, kTile,
+                             t.p + to, kTile, false);
+    tile_product<Read::rows>(rows, lanes - lane, t.dims, t.v + from, t.dims, t.dy_t + lane, kTile,
+                             t.ds + to, kTile, false);
   });
   for (std::int64_t lane = 0; lane < lanes; lane += kLanes<A>) {
     const std::int64_t keys = causal.keys_of<A>(lane), free = causal.free_keys(lane);
@@ -100,12 +100,12 @@ void spread(const Tiles<A>& t, const Causal& causal, std::int64_t key, std::int6
   causal.blocks<A>([&](std::int64_t j, std::int64_t count, std::int64_t lane) {
     const std::int64_t rows = round_up(count, kTileRows), weight = j * kTile + lane;
     const std::int64_t at = (key + j) * t.dims, query = lane * t.dims;
-    tile_product<A>(rows, t.dims, lanes - lane, {t.p + weight, kTile, 1}, t.dy + query, t.dims,
-                    t.dv + at, t.dims, true);
-    tile_product<A>(rows, t.dims, lanes - lane, {t.ds + weight, kTile, 1}, t.q + query, t.dims,
-                    t.dk + at, t.dims, true);
-    tile_product<A>(t.dims, lanes - lane, count, {t.k + at, 1, t.dims}, t.ds + weight, kTile,
-                    t.dq_t + lane, kTile, key + j > 0);
+    tile_product<Read::rows>(rows, t.dims, lanes - lane, t.p + weight, kTile, t.dy + query, t.dims,
+                             t.dv + at, t.dims, true);
+    tile_product<Read::rows>(rows, t.dims, lanes - lane, t.ds + weight, kTile, t.q + query, t.dims,
+                             t.dk + at, t.dims, true);
+    tile_product<Read::columns>(t.dims, lanes - lane, count, t.k + at, t.dims, t.ds + weight, kTile,
+                                t.dq_t + lane, kTile, key + j > 0);
   });
 }
 

@@ -39,9 +39,9 @@ struct Tiles {
 template <class A>
 void score(const Tiles<A>& t, const Causal& causal, std::int64_t lanes) {
   causal.blocks<A>([&](std::int64_t key, std::int64_t count, std::int64_t lane) {
-    tile_product<A>(round_up(count, kTileRows), lanes - lane, t.dims,
-                    {t.k + key * t.dims, t.dims, 1}, t.q + lane, kTile,
-                    t.scores + key * kTile + lane, kTile, false);
+    tile_product<Read::rows>(round_up(count, kTileRows), lanes - lane, t.dims, t.k + key * t.dims,
+                             t.dims, t.q + lane, kTile, t.scores + key * kTile + lane, kTile,
+                             false);
   });
 }
 
@@ -80,9 +80,9 @@ void weigh(const Tiles<A>& t, const Causal& causal, std::int64_t lanes, bool fir
 template <class A>
 void gather(const Tiles<A>& t, const Causal& causal, std::int64_t lanes, bool first_tile) {
   causal.blocks<A>([&](std::int64_t key, std::int64_t count, std::int64_t lane) {
-    tile_product<A>(t.dims, lanes - lane, count, {t.v + key * t.dims, 1, t.dims},
-                    t.scores + key * kTile + lane, kTile, t.y + lane, kTile,
-                    !first_tile || key > 0);
+    tile_product<Read::columns>(t.dims, lanes - lane, count, t.v + key * t.dims, t.dims,
+                                t.scores + key * kTile + lane, kTile, t.y + lane, kTile,
+                                !first_tile || key > 0);
   });
 }
 
@@ -138,8 +138,8 @@ void attention(Cpu, const AttentionShape& s, std::int64_t first, const Qkv<const
                      dims);
 #pragma omp for schedule(dynamic)
     for (std::int64_t task = 0; task < tasks; ++task) {
-      const std::int64_t pair = task % (s.batch * s.heads);  // the longest tasks come first
-      const std::int64_t begin = (tiles - 1 - task / (s.batch * s.heads)) * kTile;
+      const std::int64_t pair = task / tiles;  // one head's keys stay in the cache
+      const std::int64_t begin = (tiles - 1 - task % tiles) * kTile;  // the longest task first
       attend(t, s, first, in, y, pair / s.heads, pair % s.heads, begin,
              log_sum_exp ? log_sum_exp + pair * s.seq_len + begin : nullptr);
     }

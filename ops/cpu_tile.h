@@ -46,18 +46,15 @@ inline Vec<double> exp(Vec<double> x) {
   return x;
 }
 
-// A matrix of any strides: element (i, j) is data[i * row + j * col].
-template <class T>
-struct Strided {
-  const T* data;
-  std::int64_t row, col;
-};
+// How tile_product reads a: a(i, l) = a[i * lda + l], or transposed a[l * lda + i].
+enum class Read { rows, columns };
 
 namespace detail {
 
-template <int kVectors, class T>
-inline void block_product(std::int64_t k, Strided<T> a, const T* b, std::int64_t ldb, T* c,
-                          std::int64_t ldc, bool add) {
+template <Read kRead, int kVectors, class T>
+[[gnu::always_inline]] inline void block_product(std::int64_t k, const T* a, std::int64_t lda,
+                                                 const T* b, std::int64_t ldb, T* c,
+                                                 std::int64_t ldc, bool add) {
   constexpr int L = kLanes<T>;
   Vec<T> sum[kBlockRows][kVectors];
   for (int i = 0; i < kBlockRows; ++i)
@@ -65,8 +62,10 @@ inline void block_product(std::int64_t k, Strided<T> a, const T* b, std::int64_t
   for (std::int64_t l = 0; l < k; ++l) {
     Vec<T> row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = load_vec(b + l * ldb + v * L);
-    for (int i = 0; i < kBlockRows; ++i)
-      for (int v = 0; v < kVectors; ++v) sum[i][v] += a.data[i * a.row + l * a.col] * row[v];
+    for (int i = 0; i < kBlockRows; ++i) {
+      const T x = kRead == Read::rows ? a[i * lda + l] : a[l * lda + i];
+      for (int v = 0; v < kVectors; ++v) sum[i][v] += x * row[v];
+    }
   }
   for (int i = 0; i < kBlockRows; ++i)
     for (int v = 0; v < kVectors; ++v) store_vec(c + i * ldc + v * L, sum[i][v]);
@@ -74,21 +73,21 @@ inline void block_product(std::int64_t k, Strided<T> a, const T* b, std::int64_t
 
 }  // namespace detail
 
-// c [m, n] = (add ? c : 0) + a [m, k] b [k, n]. b and c have contiguous rows; m is a multiple of
-// kTileRows, n of kLanes<T>.
-template <class T>
-inline void tile_product(std::int64_t m, std::int64_t n, std::int64_t k, Strided<T> a, const T* b,
-                         std::int64_t ldb, T* c, std::int64_t ldc, bool add) {
+// c [m, n] = (add ? c : 0) + a [m, k] b [k, n]. m is a multiple of kTileRows, n of kLanes<T>.
+template <Read kRead, class T>
+[[gnu::noinline]] void tile_product(std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
+                                    std::int64_t lda, const T* b, std::int64_t ldb, T* c,
+                                    std::int64_t ldc, bool add) {
   constexpr int L = kLanes<T>;
+  const std::int64_t next = kRead == Read::rows ? lda : 1;  // from a row of a to the next
   std::int64_t j = 0;
   for (; j + kBlockVectors * L <= n; j += kBlockVectors * L)
     for (std::int64_t i = 0; i < m; i += kBlockRows)
-      detail::block_product<kBlockVectors>(k, {a.data + i * a.row, a.row, a.col}, b + j, ldb,
-                                           c + i * ldc + j, ldc, add);
+      detail::block_product<kRead, kBlockVectors>(k, a + i * next, lda, b + j, ldb, c + i * ldc + j,
+                                                  ldc, add);
   for (; j < n; j += L)
     for (std::int64_t i = 0; i < m; i += kBlockRows)
-      detail::block_product<1>(k, {a.data + i * a.row, a.row, a.col}, b + j, ldb, c + i * ldc + j,
-                               ldc, add);
+      detail::block_product<kRead, 1>(k, a + i * next, lda, b + j, ldb, c + i * ldc + j, ldc, add);
 }
 
 namespace detail {
