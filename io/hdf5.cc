@@ -3,6 +3,18 @@
 #include "runtime/error.h"
 
 namespace fusor {
+namespace {
+
+// HDF5's description of a failed system call runs over lines; the system's reason is quoted in it.
+std::string sentence_of(const std::string& description) {
+  const std::string mark = "error message = '";
+  if (const auto at = description.find(mark); at != std::string::npos)
+    return description.substr(at + mark.size(),
+                              description.find('\'', at + mark.size()) - at - mark.size());
+  return description.substr(0, description.find('\n'));
+}
+
+}  // namespace
 
 Hdf5Quiet::Hdf5Quiet() {
   H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
@@ -19,7 +31,7 @@ void check_hdf5(std::int64_t status, const std::string& what, std::source_locati
     return 1;  // stop
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_only, &cause);
-  raise(what + ": " + cause, at);
+  raise(what + ": " + sentence_of(cause), at);
 }
 
 Hdf5File open_hdf5(const std::string& path) {

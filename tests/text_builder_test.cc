@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 #include <set>
 
@@ -107,6 +109,22 @@ TEST_F(TextBuilder, RefusesWithOneSentenceAndLeavesNothing) {
   fs::remove_all(path("taken"));
   for (const auto& entry : fs::directory_iterator(path("")))
     EXPECT_THAT(entry.path().filename(), ::testing::AnyOf("in.txt", "nothing.txt", "empty"));
+}
+
+TEST_F(TextBuilder, AFailedWriteLeavesNothing) {
+  write("in.txt", numbered_documents(2000));
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit then fails, as on a full disk
+  const rlimit limit{.rlim_cur = 20000, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  const std::string message =
+      error_of([&] { build_text_dataset({.inputs = {path("in.txt")}, .output = path("set")}); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_DFL);
+  EXPECT_THAT(message, ::testing::AllOf(HasSubstr("cannot write "), HasSubstr("train-00000.h5"),
+                                        ::testing::EndsWith(": File too large")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(path("")), {}), 1);
 }
 
 }  // namespace
