@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -8,6 +7,7 @@
 #include "launch/commands.h"
 #include "runtime/error.h"
 #include "runtime/nearest.h"
+#include "runtime/world.h"
 
 namespace fusor {
 namespace {
@@ -19,6 +19,8 @@ struct Command {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
+      {"train", "train a model from a dataset, as a recipe says", train_command},
+      {"plan", "a run's memory, collectives and step time, before it runs", plan_command},
       {"ckpt", "list a run's checkpoints; verify one", ckpt_command},
       {"data", "pack text into a dataset; inspect or verify one", data_command}};
   return table;
@@ -58,9 +60,7 @@ int run(const std::vector<std::string>& args) {
 int main(int argc, char** argv) try {
   return fusor::run({argv + 1, argv + argc});
 } catch (const std::bad_alloc&) {
-  std::fputs("fusor: out of memory\n", stderr);
-  return 1;
+  fusor::abort_job("out of memory");
 } catch (const std::exception& error) {
-  std::fprintf(stderr, "fusor: %s\n", error.what());
-  return 1;
+  fusor::abort_job(error.what());
 }

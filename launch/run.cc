@@ -1,0 +1,224 @@
+#include "launch/run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <iomanip>
+#include <numbers>
+#include <sstream>
+
+#include "io/checkpoint_folder.h"
+#include "launch/recipe.h"
+#include "launch/signals.h"
+#include "launch/together.h"
+
+namespace fusor {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+Dataset open_split(const Config& config, const std::string& split) {
+  Dataset data(config.data.path, split, {.verify_checksums = config.data.verify});
+  require(data.vocab_size() <= config.model.vocab_size, config.data.path, " has ",
+          data.vocab_size(), " token ids but model.vocab_size is ", config.model.vocab_size);
+  data.num_samples(config.data.seq_len);  // throws when the split is too short
+  return data;
+}
+
+LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
+                             std::int64_t start_step) {
+  return {.seq_len = size.seq_len,
+          .global_batch = size.global_batch,
+          .first = first_micro * size.micro_batch,
+          .count = size.accumulation * size.micro_batch,
+          .micro_batch = size.micro_batch,
+          .start_step = start_step,
+          .sampling = Sampling::shuffled,
+          .seed = static_cast<std::uint64_t>(config.train.seed),
+          .num_threads = static_cast<int>(config.data.loader_threads),
+          .depth = static_cast<int>(std::max<std::int64_t>(config.data.prefetch, 2))};
+}
+
+std::string fixed(double value, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << value;
+  return text.str();
+}
+
+}  // namespace
+
+RunData RunData::open(const Config& config) {
+  RunData data{open_split(config, "train"), std::nullopt};
+  if (config.train.eval_every > 0) data.val.emplace(open_split(config, "val"));
+  return data;
+}
+
+Run::Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, RunData data,
+         const World& world)
+    : config_(config),
+      size_(size),
+      world_(world),
+      data_(std::move(data)),
+      rates_(measure_machine(config.train.dtype)),
+      estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_)),
+      planned_bytes_(rehearsal.memory.bytes),
+      device_(Device::arena(rehearsal.memory)),
+      mesh_(Mesh::over(world.group(), {.dp = static_cast<int>(size.dp)})),
+      trainer_(config, size, mesh_, device_),
+      sampler_(config, trainer_.model(), device_),
+      saver_(trainer_.parameters(), world, config.log.dir, config.checkpoint) {}
+
+void Run::say(const std::string& text) {
+  if (log_ && !text.empty()) log_->say(text);
+}
+
+nlohmann::json Run::state_json() const {
+  return {{"step", state_.step},
+          {"samples", state_.step * size_.global_batch},
+          {"best_loss", state_.best_loss},
+          {"evaluations", state_.evaluations},
+          {"without_gain", state_.without_gain},
+          {"recipe", to_ini(config_)}};
+}
+
+void Run::set_state(const nlohmann::json& saved, const std::string& where) {
+  std::istringstream recipe(saved.at("recipe").get<std::string>());
+  require_resumable(parse_recipe(recipe, where + ": recipe"), config_, where);
+  state_ = {.step = saved.at("step"),
+            .best_loss = saved.at("best_loss"),
+            .evaluations = saved.at("evaluations"),
+            .without_gain = saved.at("without_gain")};
+  const auto samples = saved.at("samples").get<std::int64_t>();
+  require(samples == state_.step * size_.global_batch, where, " has seen ", samples, " samples in ",
+          state_.step, " steps, which a global batch of ", size_.global_batch,
+          " cannot go on from");
+}
+
+void Run::start_or_resume() {
+  const std::string& mode = config_.checkpoint.resume;
+  const std::string checkpoints = config_.log.dir + "/checkpoints";
+  const bool named = mode != "auto" && mode != "never" && mode != "must";
+  const bool saved = !saved_steps(checkpoints).empty();
+  together(world_, [&] {
+    require(mode != "must" || saved, checkpoints,
+            " holds no checkpoint and checkpoint.resume is must");
+    require(mode != "never" || !saved, checkpoints,
+            " holds checkpoints of an earlier run and checkpoint.resume is never: set log.dir to "
+            "another folder");
+  });
+  trainer_.initialize();
+  std::string from = "new run";
+  if (named || saved) {
+    const std::string where = find_checkpoint(named ? mode : checkpoints);
+    const nlohmann::json state = load_checkpoint(where, trainer_.parameters(), world_);
+    together(world_, [&] { set_state(state, where); });
+    from = "resumed from " + where + " at step " + std::to_string(state_.step);
+  }
+  if (world_.rank() != 0) return;
+  set_aside_after(checkpoints, state_.step);
+  fs::create_directories(config_.log.dir);
+  log_.emplace(config_.log.dir + "/run.log", stdout, is_terminal(stdout));
+  metrics_.emplace(config_.log.dir + "/metrics.jsonl", state_.step,
+                   [this](const std::string& problem) { say(problem); });
+  std::ofstream(config_.log.dir + "/recipe.ini") << to_ini(config_, formulas(size_));
+  for (const std::string& line : formulas(size_)) say(line);
+  say("peak memory per rank " + readable_bytes(planned_bytes_) + " as planned; step at least " +
+      fixed(estimated_step_seconds_, 3) + " s by " + fixed(rates_.flops_per_second / 1e9, 0) +
+      " GFLOP/s and " + fixed(rates_.bytes_per_second / 1e9, 0) + " GB/s per rank");
+  say(from + " in " + config_.log.dir);
+}
+
+void Run::train() {
+  start_or_resume();
+  listen_to_signals();
+  if (state_.step < size_.steps) {
+    Loader loader(data_.train,
+                  training_loader(config_, size_, trainer_.first_micro(), state_.step));
+    while (one_step(loader) && state_.step < size_.steps) {
+    }
+  }
+  say(saver_.finish());
+  say("arena peak " + std::to_string(device_.high_water()) + " bytes, planned " +
+      std::to_string(planned_bytes_));
+}
+
+bool Run::one_step(Loader& loader) {
+  const auto begin = Clock::now();
+  trainer_.accumulate(state_.step, [&] { return loader.next(); });
+  const double word = saver_.before_update();
+  const Trainer::Step step = trainer_.update(state_.step, {word, static_cast<double>(take_wish())});
+  ++state_.step;
+  std::vector<int> words;
+  int wish = 0;
+  for (const Trainer::Flags& rank : step.flags) {
+    words.push_back(static_cast<int>(rank[0]));
+    wish = std::max(wish, static_cast<int>(rank[1]));
+  }
+  say(saver_.settle(words));
+  report(step, std::chrono::duration<double>(Clock::now() - begin).count());
+  require(std::isfinite(step.loss), "the loss of step ", state_.step, " is ", step.loss,
+          ": lower optimizer.lr, or resume from a checkpoint before it");
+  bool goes_on = true;
+  if (due(config_.train.eval_every)) goes_on = evaluate();
+  if (due(config_.train.sample_every) && world_.rank() == 0)
+    say("sample: " + sampler_.sample(state_.step));
+  const bool stop = wish == static_cast<int>(Wish::save_and_stop);
+  const bool last = state_.step == size_.steps || stop || !goes_on;
+  const bool asked = wish != static_cast<int>(Wish::none);
+  if (due(config_.checkpoint.every) || asked || (last && config_.checkpoint.every > 0)) save();
+  if (stop)
+    say("stopping at step " + std::to_string(state_.step) +
+        " as asked by SIGTERM; the same command goes on from there");
+  return !last;
+}
+
+bool Run::evaluate() {
+  LoaderConfig config =
+      evaluation_config(size_.seq_len, size_.micro_batch, world_.rank(), world_.size());
+  Loader loader(*data_.val, config);
+  std::int64_t count = loader.num_steps();
+  if (config_.train.eval_batches > 0) count = std::min(count, config_.train.eval_batches);
+  const Trainer::Evaluation e = trainer_.evaluate(count, [&] { return loader.next(); });
+  const double loss = e.loss / static_cast<double>(e.targets);
+  const bool gain =
+      state_.evaluations++ == 0 || loss < state_.best_loss - config_.train.early_stop_min_delta;
+  state_.without_gain = gain ? 0 : state_.without_gain + 1;
+  if (gain) state_.best_loss = loss;
+  say("step " + std::to_string(state_.step) + ": held-out loss " + fixed(loss, 4) + " nats, " +
+      fixed(loss / std::numbers::ln2, 4) + " bits per token over " + std::to_string(e.targets) +
+      " tokens");
+  if (metrics_)
+    metrics_->write(MetricsEvent("eval", state_.step).add("loss", loss).add("targets", e.targets));
+  const std::int64_t patience = config_.train.early_stop_patience;
+  if (patience == 0 || state_.without_gain < patience) return true;
+  say("stopping early: no gain in " + std::to_string(patience) + " evaluations");
+  return false;
+}
+
+void Run::save() {
+  say(saver_.finish());  // an earlier one that is still under way
+  saver_.start(state_.step, state_json());
+}
+
+void Run::report(const Trainer::Step& step, double seconds) {
+  if (world_.rank() != 0) return;
+  seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
+  const auto tokens = static_cast<double>(size_.tokens_per_step());
+  metrics_->write(MetricsEvent("train", state_.step)
+                      .add("loss", step.loss)
+                      .add("grad_norm", step.grad_norm)
+                      .add("targets", step.targets)
+                      .add("seconds", seconds)
+                      .add("tokens_per_second", tokens / seconds));
+  log_->progress({.step = state_.step,
+                  .num_steps = size_.steps,
+                  .loss = step.loss,
+                  .seconds_per_step = seconds_per_step_,
+                  .tokens_per_step = tokens,
+                  .flops_per_step = tokens * flops_per_token(config_.model, size_.seq_len),
+                  .peak_flops = rates_.flops_per_second * world_.size()});
+}
+
+}  // namespace fusor

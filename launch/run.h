@@ -1,0 +1,71 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "io/dataset.h"
+#include "launch/rehearsal.h"
+#include "launch/sampler.h"
+#include "launch/saver.h"
+#include "launch/trainer.h"
+#include "runtime/metrics.h"
+#include "runtime/run_log.h"
+#include "runtime/world.h"
+
+namespace fusor {
+
+// The splits that a run reads.
+struct RunData {
+  Dataset train;
+  std::optional<Dataset> val;  // where the recipe evaluates
+
+  // Throws Error when a split is missing, broken, too short, or has more token ids than the model.
+  static RunData open(const Config& config);
+};
+
+// A training run from its first step, or from where a checkpoint left it, to its end. All that is
+// on the disk lies in config.log.dir: recipe.ini, metrics.jsonl, run.log and checkpoints/.
+class Run {
+ public:
+  // Collective. `rehearsal` is this rank's.
+  Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, RunData data,
+      const World& world);
+  void train();
+
+ private:
+  // What goes on from one step to the next, and into a checkpoint.
+  struct State {
+    std::int64_t step = 0;  // optimizer steps done
+    double best_loss = 0;   // of the evaluations
+    std::int64_t evaluations = 0, without_gain = 0;
+  };
+
+  void start_or_resume();
+  void set_state(const nlohmann::json& saved, const std::string& where);
+  nlohmann::json state_json() const;
+  bool one_step(Loader& loader);  // false: the run ends here
+  bool evaluate();                // false: no gain for as long as the recipe's patience
+  void save();
+  void report(const Trainer::Step& step, double seconds);
+  void say(const std::string& text);
+  bool due(std::int64_t every) const { return every > 0 && state_.step % every == 0; }
+
+  Config config_;
+  RunSize size_;
+  const World& world_;
+  RunData data_;
+  MachineRates rates_;
+  double estimated_step_seconds_;
+  std::size_t planned_bytes_;
+  Device device_;
+  Mesh mesh_;
+  Trainer trainer_;
+  Sampler sampler_;
+  Saver saver_;
+  State state_;
+  std::optional<RunLog> log_;           // rank 0
+  std::optional<MetricsFile> metrics_;  // rank 0
+  double seconds_per_step_ = 0;         // smoothed
+};
+
+}  // namespace fusor

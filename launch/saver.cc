@@ -1,0 +1,101 @@
+#include "launch/saver.h"
+
+#include <algorithm>
+
+#include "io/checkpoint.h"
+#include "launch/together.h"
+
+namespace fusor {
+namespace {
+
+// This rank's rows of a tensor.
+TensorSlice share_of(const NamedTensor& named, const World& world) {
+  const Tensor& t = named.tensor;
+  const std::int64_t rows = t.dim(0), begin = rows * world.rank() / world.size(),
+                     end = rows * (world.rank() + 1) / world.size();
+  const Tensor part = t.rows(begin, end);
+  TensorSlice slice{whole_tensor(named.name, t.dtype(), t.shape()), {}};
+  slice.box.begin[0] = begin;
+  slice.box.shape = part.shape();
+  slice.bytes = {part.raw(), part.bytes()};
+  return slice;
+}
+
+}  // namespace
+
+Saver::Saver(const ParameterStore& parameters, const World& world, const std::string& run_folder,
+             const CheckpointConfig& config)
+    : parameters_(parameters),
+      world_(world),
+      config_(config),
+      writer_(run_folder + "/checkpoints", world.rank(), world.size()) {}
+
+void Saver::start(std::int64_t step, nlohmann::json state) {
+  std::vector<TensorSlice> slices;
+  for (const NamedTensor& t : parameters_.state(/*optimizer=*/true))
+    slices.push_back(share_of(t, world_));
+  state_ = std::move(state);
+  writer_.start(step, std::move(slices));
+}
+
+int Saver::before_update() {
+  switch (writer_.wait()) {
+    case CheckpointWriter::Status::done:
+      return 1;
+    case CheckpointWriter::Status::failed:
+      return 2;
+    default:
+      return 0;
+  }
+}
+
+std::string Saver::settle(const std::vector<int>& words) {
+  if (std::ranges::all_of(words, [](int word) { return word == 0; })) return {};
+  const std::string step = std::to_string(writer_.step());
+  if (std::ranges::all_of(words, [](int word) { return word == 1; })) {
+    try {
+      writer_.commit(state_, {config_.keep_last, config_.keep_every});
+      return "checkpoint of step " + step + " saved";
+    } catch (const Error& e) {  // rank 0's: the older checkpoints stand, and so does the run
+      return "checkpoint of step " + step + " not saved, the run goes on: " + e.what();
+    }
+  }
+  const std::string failure = failure_of_ranks();
+  writer_.discard();
+  return "checkpoint of step " + step + " not saved, the run goes on: " + failure;
+}
+
+std::string Saver::failure_of_ranks() {
+  const bool failed = writer_.status() == CheckpointWriter::Status::failed;
+  for (const std::string& why : gather_texts(
+           world_.group(), failed ? writer_.failure() : std::string(), "checkpoint/failures"))
+    if (!why.empty()) return why;
+  return "no reason given";
+}
+
+std::string Saver::finish() {
+  std::vector<int> words;
+  for (const std::string& word :
+       gather_texts(world_.group(), std::to_string(before_update()), "checkpoint/end"))
+    words.push_back(std::stoi(word));
+  return settle(words);
+}
+
+nlohmann::json load_checkpoint(const std::string& path, const ParameterStore& parameters,
+                               const World& world) {
+  nlohmann::json state;
+  together(world, [&] {
+    Checkpoint checkpoint = Checkpoint::open(path, Verify::manifest);
+    for (auto shard = static_cast<std::size_t>(world.rank()); shard < checkpoint.num_shards();
+         shard += static_cast<std::size_t>(world.size()))
+      checkpoint.verify_shard(shard, Verify::checksums);
+    for (const NamedTensor& t : parameters.state(/*optimizer=*/true))
+      checkpoint.read(whole_tensor(t.name, t.tensor.dtype(), t.tensor.shape()),
+                      {t.tensor.raw(), t.tensor.bytes()});
+    state = checkpoint.state();
+  });
+  parameters.refresh_weights();
+  return state;
+}
+
+}  // namespace fusor

@@ -1,0 +1,47 @@
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "io/checkpoint_writer.h"
+#include "launch/config.h"
+#include "parallel/parameter_store.h"
+#include "runtime/world.h"
+
+namespace fusor {
+
+// Saves a run's checkpoints across its ranks. Each writes an equal share of every tensor, from the
+// live memory, while the next step's forward and backward run.
+class Saver {
+ public:
+  Saver(const ParameterStore& parameters, const World& world, const std::string& run_folder,
+        const CheckpointConfig& config);
+
+  // Begins to save what the parameters hold now: the run after `step` steps. `state` goes into the
+  // manifest. Throws Error if a save is under way.
+  void start(std::int64_t step, nlohmann::json state);
+  // Before the weights change: waits until they have been read. Returns this rank's word for
+  // settle(): 0 nothing under way, 1 done, 2 failed.
+  int before_update();
+  // With every rank's word: makes the checkpoint visible, or forgets it if any rank failed. Returns
+  // what there is to tell a person, or nothing.
+  std::string settle(const std::vector<int>& words);
+  // At the end of the run: before_update() and settle() with a gather of their own. Collective.
+  std::string finish();
+
+ private:
+  std::string failure_of_ranks();
+
+  const ParameterStore& parameters_;
+  const World& world_;
+  CheckpointConfig config_;
+  CheckpointWriter writer_;
+  nlohmann::json state_;
+};
+
+// Loads the checkpoint in `path` (a step's folder, or a run's: the newest) into the parameters, and
+// returns its state. Each rank verifies its share of the shards. Collective; throws Error.
+nlohmann::json load_checkpoint(const std::string& path, const ParameterStore& parameters,
+                               const World& world);
+
+}  // namespace fusor

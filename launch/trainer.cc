@@ -1,0 +1,172 @@
+#include "launch/trainer.h"
+
+#include <algorithm>
+
+#include "launch/lr_schedule.h"
+#include "ops/adamw.h"
+#include "ops/add.h"
+#include "ops/fill.h"
+#include "ops/grad_norm.h"
+#include "parallel/reduction_tree.h"
+
+namespace fusor {
+namespace {
+
+std::vector<Parameter*> parameters_of(Gpt& model) {
+  std::vector<Parameter*> all;
+  model.visit([&](Parameter& p) { all.push_back(&p); });
+  return all;
+}
+
+std::unique_ptr<GradientReducer> make_reducer(const Config& config, const RunSize& size,
+                                              const ParameterStore& parameters, const Mesh& mesh) {
+  const auto bucket = static_cast<std::int64_t>(config.parallel.bucket_mb * (1 << 20));
+  return config.parallel.reduce == Reduce::exact
+             ? make_exact_reducer(parameters, mesh.dp, size.accumulation, bucket)
+             : make_fast_reducer(parameters, mesh.dp, size.accumulation, bucket);
+}
+
+void call_progress(void* transport) { static_cast<Transport*>(transport)->progress(); }
+
+}  // namespace
+
+Trainer::Trainer(const Config& config, const RunSize& size, const Mesh& mesh, const Device& device)
+    : config_(config),
+      size_(size),
+      mesh_(mesh),
+      device_(device),
+      model_(config.model),
+      parameters_(parameters_of(model_), config.train.dtype, device, mesh.dp.size()),
+      reducer_(make_reducer(config, size, parameters_, mesh)) {
+  const Scope scope(device, "trainer");
+  const auto scalars = [&](std::int64_t n) { return Tensor({n}, DType::f64, device); };
+  one_ = scalars(1), losses_ = scalars(size.accumulation);
+  sum_squares_ = scalars(1), grad_scale_ = scalars(1), grad_norm_ = scalars(1);
+  ops::fill(one_, 1);
+  if (mesh.dp.size() > 1) {
+    device.backend().progress = call_progress;
+    device.backend().progress_arg = mesh_.dp.operator->();
+  }
+}
+
+void Trainer::initialize() {
+  parameters_.initialize(static_cast<std::uint64_t>(config_.train.seed));
+}
+
+TokenBatch Trainer::upload(const BatchSource& next, std::int64_t* targets) const {
+  const Owned owned(device_, Owner::input);
+  const Shape shape{size_.micro_batch * size_.seq_len};
+  TokenBatch batch{Tensor(shape, DType::i32, device_), Tensor(shape, DType::i32, device_),
+                   size_.micro_batch, size_.seq_len};
+  if (!next) return batch;
+  const Batch read = next();
+  std::copy(read.tokens.begin(), read.tokens.end(), batch.tokens.host<std::int32_t>().begin());
+  std::copy(read.targets.begin(), read.targets.end(), batch.targets.host<std::int32_t>().begin());
+  *targets += static_cast<std::int64_t>(read.targets.size()) -
+              std::count(read.targets.begin(), read.targets.end(), kIgnoredTarget);
+  return batch;
+}
+
+void Trainer::micro(std::int64_t step, std::int64_t i, const BatchSource& next) {
+  const Program program(device_, i + 1 < size_.accumulation ? "micro" : "micro.last");
+  const TokenBatch batch = upload(next, &targets_);
+  reducer_->begin_micro(i);
+  Tape tape;
+  const Var loss = model_.loss(batch, {.tape = &tape,
+                                       .training = true,
+                                       .seed = static_cast<std::uint64_t>(config_.train.seed),
+                                       .step = step,
+                                       .first_sample = (first_micro() + i) * size_.micro_batch});
+  ops::add_into(losses_.slice(i, {1}), loss.value(), false);
+  tape.backward(loss, one_);
+  reducer_->end_micro(i);
+}
+
+void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
+  targets_ = 0;
+  for (std::int64_t i = 0; i < size_.accumulation; ++i) micro(step, i, next);
+}
+
+// Numbers of the host, so they travel by the host's memory on every device.
+std::vector<Trainer::Flags> Trainer::gather(const std::vector<double>& mine,
+                                            const char* what) const {
+  const auto n = static_cast<std::int64_t>(mine.size());
+  const Tensor in({n}, DType::f64), out({n * mesh_.dp.size()}, DType::f64);
+  std::copy(mine.begin(), mine.end(), in.host<double>().begin());
+  mesh_.dp->all_gather(in, out, what).wait();
+  std::vector<Flags> all;
+  for (int rank = 0; rank < mesh_.dp.size(); ++rank) {
+    const auto part = out.slice(rank * n, {n}).host<double>();
+    all.emplace_back(part.begin(), part.end());
+  }
+  return all;
+}
+
+Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
+  const bool rehearsal = device_.kind() == DeviceKind::meta;
+  const auto micros = static_cast<std::size_t>(size_.accumulation);
+  std::vector<double> mine(micros, 0);
+  if (!rehearsal) std::ranges::copy(losses_.host<double>(), mine.begin());
+  mine.push_back(static_cast<double>(targets_));
+  mine.insert(mine.end(), flags.begin(), flags.end());
+  Step result;
+  std::vector<double> losses;
+  for (Flags& all : gather(mine, "step/losses")) {
+    losses.insert(losses.end(), all.begin(), all.begin() + size_.accumulation);
+    result.targets += rehearsal ? 1 : static_cast<std::int64_t>(all[micros]);
+    result.flags.emplace_back(all.begin() + size_.accumulation + 1, all.end());
+  }
+  require(result.targets > 0, "step ", step, " has no target to learn from");
+  result.loss = tree_sum(losses) / static_cast<double>(result.targets);
+  apply(step, static_cast<double>(result.targets));
+  if (!rehearsal) result.grad_norm = grad_norm_.host<double>()[0];
+  return result;
+}
+
+void Trainer::apply(std::int64_t step, double targets) {
+  const Program program(device_, "update");
+  const Scope scope(device_, "update");
+  const OptimizerConfig& o = config_.optimizer;
+  reducer_->finish();
+  ops::sum_squares(std::array{parameters_.gradients()}, sum_squares_);
+  ops::clip_scale(sum_squares_, 1 / targets, o.clip, grad_scale_, grad_norm_);
+  std::vector<ops::AdamWTensor> tensors;
+  const ParameterStore& p = parameters_;
+  for (const ParameterStore::Slot& slot : p.slots())
+    tensors.push_back({p.view(p.weights(), slot), p.view(p.master(), slot), p.view(p.m(), slot),
+                       p.view(p.v(), slot), p.view(p.gradients(), slot),
+                       slot.parameter->decay ? o.weight_decay : 0});
+  ops::adamw(tensors,
+             {.lr = lr_at(step, size_.steps, o),
+              .beta1 = o.beta1,
+              .beta2 = o.beta2,
+              .eps = o.eps,
+              .step = step + 1},
+             grad_scale_);
+}
+
+Trainer::Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
+  std::vector<double> mine(static_cast<std::size_t>(count), 0);
+  std::int64_t targets = 0;
+  for (double& sum : mine) {
+    const Program program(device_, "eval");
+    const Var loss = model_.loss(upload(next, &targets), {});
+    if (next) sum = loss.value().host<double>()[0];
+  }
+  mine.push_back(static_cast<double>(targets));
+  const std::vector<Flags> ranks = gather(mine, "eval/losses");
+  Evaluation result;
+  std::vector<double> losses;  // in the order of the data, so the sum is the same on any layout
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
+    for (const Flags& rank : ranks) losses.push_back(rank[i]);
+  for (const Flags& rank : ranks) result.targets += static_cast<std::int64_t>(rank.back());
+  result.loss = losses.empty() ? 0 : tree_sum(std::move(losses));
+  return result;
+}
+
+double flops_per_token(const GptConfig& config, std::int64_t seq_len) {
+  return 6 * static_cast<double>(num_parameters(config)) +
+         6 * static_cast<double>(config.layers * config.width * seq_len);
+}
+
+}  // namespace fusor

@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "io/safetensors.h"
+#include "launch/trainer.h"
+#include "runtime/device.h"
+#include "runtime/world.h"
+#include "tests/near.h"
+
+// The same weights, tokens and optimizer as tests/golden/make_gpt.py gives PyTorch: losses and
+// norms of 20 AdamW steps, and every gradient of the first.
+namespace fusor {
+namespace {
+
+constexpr double kTolerance = 1e-5;  // relative, f32 against f32 of other kernels
+
+class Golden {
+ public:
+  explicit Golden(const std::string& shape) : file_(FUSOR_GOLDEN "/" + shape + ".safetensors") {}
+
+  template <class T>
+  std::vector<T> read(const std::string& name) const {
+    const SafetensorsEntry& entry = file_.at(name);
+    EXPECT_EQ(entry.dtype, dtype_of<T>) << name;
+    std::vector<T> values((entry.end - entry.begin) / sizeof(T));
+    file_.read(entry, 0, std::as_writable_bytes(std::span(values)));
+    return values;
+  }
+
+ private:
+  SafetensorsFile file_;
+};
+
+Config config_of(const std::string& shape, std::int64_t micro_batch, std::int64_t accumulation,
+                 Reduce reduce) {
+  Config c;
+  c.model = {.vocab_size = 96, .seq_len = 16, .layers = 2, .width = 32, .heads = 4};
+  if (shape == "llama") {
+    c.model.kv_heads = 2, c.model.mlp_hidden = 88;
+    c.model.norm = Norm::rms_norm, c.model.activation = Activation::swiglu;
+    c.model.positions = Positions::rotary;
+    c.model.bias = c.model.tied_embeddings = false;
+  }
+  c.optimizer = {.lr = 1e-3,
+                 .min_lr = 0,
+                 .schedule = Decay::constant,
+                 .warmup_steps = 0,
+                 .beta1 = 0.9,
+                 .beta2 = 0.95,
+                 .eps = 1e-8,
+                 .weight_decay = 0.1,
+                 .clip = 1};
+  c.train.steps = 20;
+  c.train.micro_batch = micro_batch, c.train.accumulation = accumulation;
+  c.parallel.reduce = reduce;
+  return resolve(c);
+}
+
+// The golden batches of a rank, one micro-batch a call.
+class Batches {
+ public:
+  Batches(const Golden& golden, const RunSize& size, std::int64_t rank)
+      : size_(size),
+        rank_(rank),
+        tokens_(golden.read<std::int32_t>("tokens")),
+        targets_(golden.read<std::int32_t>("targets")) {}
+
+  Batch next() {
+    const std::int64_t t = size_.seq_len, b = size_.micro_batch;
+    const std::int64_t step = micro_ / size_.accumulation, i = micro_++ % size_.accumulation;
+    const std::int64_t first = step * size_.global_batch + (rank_ * size_.accumulation + i) * b;
+    x_.clear(), y_.clear();
+    for (std::int64_t s = first; s < first + b; ++s) {
+      x_.insert(x_.end(), tokens_.begin() + s * (t + 1), tokens_.begin() + s * (t + 1) + t);
+      y_.insert(y_.end(), targets_.begin() + s * t, targets_.begin() + (s + 1) * t);
+    }
+    return {.position = first, .tokens = x_, .targets = y_};
+  }
+
+ private:
+  RunSize size_;
+  std::int64_t rank_, micro_ = 0;
+  std::vector<std::int32_t> tokens_, targets_, x_, y_;
+};
+
+void load_weights(const Golden& golden, const ParameterStore& parameters) {
+  for (const NamedTensor& t : parameters.state(false)) {
+    const auto values = golden.read<float>(t.name.substr(std::string("weights/").size()));
+    ASSERT_EQ(static_cast<std::int64_t>(values.size()), t.tensor.size()) << t.name;
+    std::ranges::copy(values, t.tensor.host<float>().begin());
+  }
+}
+
+void expect_near(double actual, double expected, double scale, const std::string& what) {
+  EXPECT_LE(std::abs(actual - expected), kTolerance * scale)
+      << what << ": " << actual << " but PyTorch " << expected;
+}
+
+// A gradient that is zero but for rounding (of attn.k.bias: softmax ignores what is added to a
+// whole row) is held to the scale of the others.
+void expect_gradients(const Golden& golden, const ParameterStore& parameters, double targets) {
+  const double floor = 1e-2 * golden.read<float>("grad_norms")[0];
+  for (const ParameterStore::Slot& slot : parameters.slots()) {
+    const Tensor whole = parameters.view(parameters.gradients(), slot);
+    std::int64_t row = 0;
+    for (const Piece& piece : slot.parameter->pieces) {
+      const auto expected = golden.read<float>("grad." + piece.name);
+      const auto actual = whole.rows(row, row + piece.rows).host<float>();
+      row += piece.rows;
+      double worst = 0, largest = 0;
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        worst = std::max(worst, std::abs(actual[i] / targets - expected[i]));
+        largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
+      }
+      EXPECT_LE(worst, kTolerance * std::max(largest, floor)) << piece.name;
+    }
+  }
+}
+
+struct Layout {
+  std::string shape;
+  int ranks;
+  std::int64_t micro_batch, accumulation;
+  Reduce reduce;
+};
+
+class Parity : public testing::TestWithParam<Layout> {};
+
+TEST_P(Parity, LossesAndGradientsArePyTorchs) {
+  const Layout& layout = GetParam();
+  const Golden golden(layout.shape);
+  const Config config =
+      config_of(layout.shape, layout.micro_batch, layout.accumulation, layout.reduce);
+  run_ranks(layout.ranks, [&](World& world) {
+    const RunSize size = run_size(config, world.size());
+    Trainer trainer(config, size, Mesh::over(world.group(), {.dp = world.size()}),
+                    Device::heap(true));
+    trainer.initialize();
+    load_weights(golden, trainer.parameters());
+    Batches batches(golden, size, world.rank());
+    const auto losses = golden.read<float>("losses"), norms = golden.read<float>("grad_norms");
+    for (std::int64_t step = 0; step < config.train.steps; ++step) {
+      trainer.accumulate(step, [&] { return batches.next(); });
+      const Trainer::Step result = trainer.update(step, {});
+      const auto at = static_cast<std::size_t>(step);
+      expect_near(result.loss, losses[at], losses[at], "loss of step " + std::to_string(step));
+      expect_near(result.grad_norm, norms[at], norms[at], "norm of step " + std::to_string(step));
+      if (step == 0)
+        expect_gradients(golden, trainer.parameters(), static_cast<double>(result.targets));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , Parity,
+    testing::Values(Layout{"gpt2", 1, 4, 1, Reduce::fast}, Layout{"llama", 1, 4, 1, Reduce::fast},
+                    Layout{"gpt2", 1, 1, 4, Reduce::exact}, Layout{"llama", 2, 1, 2, Reduce::fast},
+                    Layout{"gpt2", 2, 2, 1, Reduce::exact},
+                    Layout{"llama", 4, 1, 1, Reduce::exact}),
+    [](const auto& test) {
+      const Layout& l = test.param;
+      return l.shape + "_" + std::to_string(l.ranks) + "x" + std::to_string(l.accumulation) + "x" +
+             std::to_string(l.micro_batch) + (l.reduce == Reduce::exact ? "_exact" : "_fast");
+    });
+
+}  // namespace
+}  // namespace fusor
