@@ -3,6 +3,7 @@
 
 #include "runtime/device.h"
 #include "runtime/error.h"
+#include "runtime/spans.h"
 
 namespace fusor {
 
@@ -10,11 +11,11 @@ namespace fusor {
 struct Cpu {};
 struct Cuda {};
 
-// Tells the device of an operator for as long as it runs.
+// Tells the device, and a trace of spans, of an operator for as long as it runs.
 class OpScope {
  public:
   OpScope(const Device& device, std::string_view op, const Cost& cost)
-      : backend_(device.backend()) {
+      : span_(op), backend_(device.backend()) {
     backend_.op_begin(op, cost);
   }
   ~OpScope() { backend_.op_end(); }
@@ -22,6 +23,7 @@ class OpScope {
   OpScope& operator=(const OpScope&) = delete;
 
  private:
+  Span span_;
   DeviceBackend& backend_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "runtime/mpi_transport.h"
 #include "runtime/reduce.h"
+#include "runtime/spans.h"
 
 namespace fusor {
 namespace {
@@ -105,6 +106,7 @@ bool MpiFlight::test() {
 }
 
 void MpiFlight::wait() {
+  const Span waiting(label_);
   for (; complete_ < requests_.size(); ++complete_) {
     MPI_Status status;
     check_mpi(MPI_Wait(&requests_[complete_], &status), label_);

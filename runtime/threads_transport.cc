@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/reduce.h"
+#include "runtime/spans.h"
 
 namespace fusor {
 
@@ -148,6 +149,7 @@ class ThreadRanks::Attendance final : public Pending::Work {
     return settled();
   }
   void wait() override {
+    const Span waiting(label_);
     std::unique_lock lock(job_->mutex);
     job_->changed.wait(lock, [&] { return settled(); });
   }
