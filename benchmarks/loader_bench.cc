@@ -23,11 +23,10 @@ Manifest write_random_dataset(const std::string& folder, std::int64_t tokens) {
   std::vector<std::uint32_t> words(static_cast<std::size_t>(tokens) / 4);
   for (std::size_t i = 0; i < words.size(); ++i) words[i] = random_bits(key, i);
   const std::int64_t offsets[] = {0, tokens};
-  const std::string path = folder + "/train.h5";
-  write_text_shard(path, TokenType::u8, std::as_bytes(std::span(words)), offsets);
   Manifest manifest;
-  const auto bytes = static_cast<std::int64_t>(File(path).size());
-  manifest.splits = {{"train", {{"train.h5", tokens, 1, bytes, 0}}}};
+  manifest.splits = {{"train",
+                      {write_text_shard(folder, "train.h5", TokenType::u8,
+                                        std::as_bytes(std::span(words)), offsets)}}};
   return manifest;
 }
 

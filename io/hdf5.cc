@@ -3,19 +3,6 @@
 #include "runtime/error.h"
 
 namespace fusor {
-namespace {
-
-// HDF5's description of a failed system call runs over lines; the system's reason is quoted in it.
-std::string sentence_of(const std::string& description) {
-  const std::string mark = "error message = '";
-  if (const auto at = description.find(mark); at != std::string::npos)
-    return description.substr(at + mark.size(),
-                              description.find('\'', at + mark.size()) - at - mark.size());
-  return description.substr(0, description.find('\n'));
-}
-
-}  // namespace
-
 Hdf5Quiet::Hdf5Quiet() {
   H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
@@ -31,7 +18,7 @@ void check_hdf5(std::int64_t status, const std::string& what, std::source_locati
     return 1;  // stop
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_only, &cause);
-  raise(what + ": " + sentence_of(cause), at);
+  raise(what + ": " + cause, at);
 }
 
 Hdf5File open_hdf5(const std::string& path) {
@@ -64,16 +51,33 @@ std::int64_t length_of(hid_t vector) {
   return H5Sget_simple_extent_npoints(space.get());
 }
 
-void write_vector(hid_t file, const std::string& path, const char* name, hid_t type,
-                  const void* data, std::int64_t length) {
-  const std::string what = "cannot write '" + std::string(name) + "' to " + path;
+Hdf5Image::Hdf5Image(std::size_t expected_bytes) {
+  const Hdf5List access(H5Pcreate(H5P_FILE_ACCESS));
+  check_hdf5(H5Pset_fapl_core(access.get(), expected_bytes, false), "cannot set up an HDF5 image");
+  file_ = Hdf5File(H5Fcreate("image", H5F_ACC_TRUNC, H5P_DEFAULT, access.get()));
+  check_hdf5(file_.get(), "cannot create an HDF5 image");
+}
+
+void Hdf5Image::add_vector(const char* name, hid_t type, const void* data, std::int64_t length) {
+  const std::string what = "cannot add '" + std::string(name) + "' to an HDF5 image";
   const auto extent = static_cast<hsize_t>(length);
   const Hdf5Space space(H5Screate_simple(1, &extent, nullptr));
   check_hdf5(space.get(), what);
+  const Hdf5List layout(H5Pcreate(H5P_DATASET_CREATE));
+  check_hdf5(H5Pset_obj_track_times(layout.get(), false), what);  // equal content, equal bytes
   const Hdf5Dataset dataset(
-      H5Dcreate2(file, name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+      H5Dcreate2(file_.get(), name, type, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT));
   check_hdf5(dataset.get(), what);
   check_hdf5(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), what);
+}
+
+std::span<const std::byte> Hdf5Image::bytes() const {
+  void* memory = nullptr;
+  hsize_t size = 0;
+  check_hdf5(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL), "cannot complete an HDF5 image");
+  check_hdf5(H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, &memory), "cannot find an HDF5 image");
+  check_hdf5(H5Fget_filesize(file_.get(), &size), "cannot measure an HDF5 image");
+  return {*static_cast<std::byte**>(memory), size};
 }
 
 }  // namespace fusor

@@ -1,9 +1,12 @@
 #pragma once
 #include <hdf5.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "runtime/handle.h"
 
@@ -45,8 +48,17 @@ Hdf5Dataset open_vector(hid_t file, const std::string& path, const char* name, h
                         std::string_view type_name);
 std::int64_t length_of(hid_t vector);
 
-// Adds a contiguous vector with this content.
-void write_vector(hid_t file, const std::string& path, const char* name, hid_t type,
-                  const void* data, std::int64_t length);
+// An HDF5 file being made in memory, so that HDF5 never meets a full disk: after a failed write it
+// cannot close its file, and crashes when the program ends.
+class Hdf5Image {
+ public:
+  explicit Hdf5Image(std::size_t expected_bytes);
+  // A contiguous dataset of one dim.
+  void add_vector(const char* name, hid_t type, const void* data, std::int64_t length);
+  std::span<const std::byte> bytes() const;  // the file; until the next change
+
+ private:
+  Hdf5File file_;
+};
 
 }  // namespace fusor

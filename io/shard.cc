@@ -8,6 +8,7 @@
 
 #include "io/checksum.h"
 #include "io/hdf5.h"
+#include "io/output_file.h"
 #include "runtime/error.h"
 
 namespace fusor {
@@ -55,17 +56,21 @@ void check_count(const std::string& path, const char* what, std::int64_t found,
 
 }  // namespace
 
-void write_text_shard(const std::string& path, TokenType type, std::span<const std::byte> tokens,
-                      std::span<const std::int64_t> offsets) {
+ShardInfo write_text_shard(const std::string& folder, const std::string& name, TokenType type,
+                           std::span<const std::byte> tokens,
+                           std::span<const std::int64_t> offsets) {
   const Hdf5Quiet quiet;
-  const Hdf5File file(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT));
-  check_hdf5(file.get(), "cannot create " + path);
-  write_vector(file.get(), path, kTokens, stored_type(type), tokens.data(),
-               static_cast<std::int64_t>(tokens.size()) / size_of(type));
-  write_vector(file.get(), path, kOffsets, H5T_STD_I64LE, offsets.data(),
-               static_cast<std::int64_t>(offsets.size()));
-  check_hdf5(H5Fflush(file.get(), H5F_SCOPE_GLOBAL), "cannot write " + path);
-  sync_to_disk(path);
+  ShardInfo info{name, std::ssize(tokens) / size_of(type), std::ssize(offsets) - 1};
+  Hdf5Image image(tokens.size() + offsets.size_bytes() + 4096);
+  image.add_vector(kTokens, stored_type(type), tokens.data(), info.tokens);
+  image.add_vector(kOffsets, H5T_STD_I64LE, offsets.data(), std::ssize(offsets));
+  const std::span<const std::byte> bytes = image.bytes();
+  OutputFile file(path_of(folder, info));
+  file.write(bytes);
+  file.finish();
+  info.bytes = std::ssize(bytes);
+  info.checksum = checksum(bytes);
+  return info;
 }
 
 TextShard::TextShard(const std::string& folder, const ShardInfo& info, const Manifest& manifest,

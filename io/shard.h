@@ -14,9 +14,11 @@
 // with all numbers little-endian.
 namespace fusor {
 
-// Writes a new shard and flushes it to the disk. `tokens` holds whole ids of the given type.
-void write_text_shard(const std::string& path, TokenType type, std::span<const std::byte> tokens,
-                      std::span<const std::int64_t> offsets);
+// Writes a shard, flushed to the disk, and tells its entry of the manifest. `tokens` holds whole
+// ids of the given type; the shard is put together in memory first.
+ShardInfo write_text_shard(const std::string& folder, const std::string& name, TokenType type,
+                           std::span<const std::byte> tokens,
+                           std::span<const std::int64_t> offsets);
 
 // One shard open for reading: its place in the file is looked up through HDF5 once, then tokens are
 // read with pread, from any number of threads, outside HDF5's global lock.

@@ -85,12 +85,8 @@ class SplitWriter {
   void flush() {
     std::array<char, 16> number{};
     std::snprintf(number.data(), number.size(), "-%05zu.h5", split_.shards.size());
-    ShardInfo shard{split_.name + number.data(), std::ssize(tokens_), std::ssize(offsets_) - 1};
-    const std::string path = (fs::path(folder_) / shard.file).string();
-    write_text_shard(path, TokenType::u8, std::as_bytes(std::span(tokens_)), offsets_);
-    shard.bytes = static_cast<std::int64_t>(File(path).size());
-    shard.checksum = checksum_file(path);
-    split_.shards.push_back(shard);
+    split_.shards.push_back(write_text_shard(folder_, split_.name + number.data(), TokenType::u8,
+                                             std::as_bytes(std::span(tokens_)), offsets_));
     tokens_.clear();
     offsets_.assign(1, 0);
   }
