@@ -35,7 +35,8 @@ std::vector<int> host_cores();
 void widen_binding(const Launch&, const std::vector<int>& host_cores);
 
 // OMP_NUM_THREADS if set, else this rank's share of the host's cores, or the cores it is bound to
-// where they are fewer.
+// where they are fewer. How idle threads wait is left to libgomp, which reads OMP_WAIT_POLICY when
+// it is loaded: its default suits ranks that do not share their cores, as these do not.
 int threads_per_rank(int local_size, int host_cores);
 
 }  // namespace fusor

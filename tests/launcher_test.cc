@@ -1,6 +1,7 @@
 #include "runtime/launcher.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <cstdlib>
 #include <map>
@@ -117,6 +118,25 @@ TEST_F(Prepared, TheUserHasTheLastWord) {
   prepare_mpi({.mpi = true, .size = 4, .local_size = 4}, 2);
   EXPECT_EQ(value("OMPI_MCA_pml"), "ucx");
   EXPECT_EQ(value("OMPI_MCA_mpi_yield_when_idle"), "0");
+}
+
+// mpirun binds a single rank to one core, though it could have them all.
+TEST(Binding, WidensToTheShareUnlessTheUserChose) {
+  const std::vector<int> cores = host_cores();
+  if (cores.size() < 2) GTEST_SKIP() << "one core has nothing to share";
+  cpu_set_t before, one, now;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  CPU_SET(cores[0], &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  const auto bound_after = [&](const Launch& launch) {
+    widen_binding(launch, cores);
+    sched_getaffinity(0, sizeof now, &now);
+    return static_cast<std::size_t>(CPU_COUNT(&now));
+  };
+  EXPECT_EQ(bound_after({.mpi = true, .default_binding = false}), 1U);
+  EXPECT_EQ(bound_after({.mpi = true, .default_binding = true}), cores.size());
+  sched_setaffinity(0, sizeof before, &before);
 }
 
 TEST(Threads, AreTheShareOfARankAtLeastOne) {
