@@ -4,11 +4,37 @@
 #include <cstddef>
 #include <sstream>
 #include <utility>
-#include <vector>
 
 #include "runtime/error.h"
 
 namespace fusor {
+namespace {
+
+// Where two boxes that overlap meet, in elements of either.
+struct Common {
+  Shape extent;
+  Shape source_stride, target_stride;
+  std::int64_t from = 0, to = 0;  // the first common element's place
+};
+
+Common common_part(const Shape& source_begin, const Shape& source_shape, const Shape& target_begin,
+                   const Shape& target_shape) {
+  const std::size_t rank = source_shape.size();
+  Common c{Shape(rank), Shape(rank), Shape(rank)};
+  std::int64_t source_size = 1, target_size = 1;
+  for (std::size_t d = rank; d-- > 0;) {
+    const std::int64_t low = std::max(source_begin[d], target_begin[d]);
+    c.extent[d] =
+        std::min(source_begin[d] + source_shape[d], target_begin[d] + target_shape[d]) - low;
+    c.source_stride[d] = std::exchange(source_size, source_size * source_shape[d]);
+    c.target_stride[d] = std::exchange(target_size, target_size * target_shape[d]);
+    c.from += (low - source_begin[d]) * c.source_stride[d];
+    c.to += (low - target_begin[d]) * c.target_stride[d];
+  }
+  return c;
+}
+
+}  // namespace
 
 TensorBox whole_tensor(std::string name, DType dtype, const Shape& global) {
   TensorBox box{std::move(name), dtype, global, global, global};
@@ -49,37 +75,25 @@ void for_each_common_run(
     const Shape& target_shape,
     const std::function<void(std::int64_t from, std::int64_t to, std::int64_t count)>& copy) {
   if (!overlap(source_begin, source_shape, target_begin, target_shape)) return;
-  const std::size_t rank = source_shape.size();
-  Shape extent(rank);
-  std::vector<std::int64_t> source_stride(rank), target_stride(rank);
-  std::int64_t from = 0, to = 0, source_size = 1, target_size = 1;
-  for (std::size_t d = rank; d-- > 0;) {
-    const std::int64_t low = std::max(source_begin[d], target_begin[d]);
-    extent[d] =
-        std::min(source_begin[d] + source_shape[d], target_begin[d] + target_shape[d]) - low;
-    source_stride[d] = std::exchange(source_size, source_size * source_shape[d]);
-    target_stride[d] = std::exchange(target_size, target_size * target_shape[d]);
-    from += (low - source_begin[d]) * source_stride[d];
-    to += (low - target_begin[d]) * target_stride[d];
-  }
+  const Common c = common_part(source_begin, source_shape, target_begin, target_shape);
   // A run spans the dims from `outer` on: all but its first are whole in both boxes.
-  std::size_t outer = rank;
+  std::size_t outer = c.extent.size();
   std::int64_t count = 1;
-  while (outer > 0 && count == source_stride[outer - 1] && count == target_stride[outer - 1])
-    count *= extent[--outer];
+  while (outer > 0 && count == c.source_stride[outer - 1] && count == c.target_stride[outer - 1])
+    count *= c.extent[--outer];
   Shape at(outer, 0);
-  for (;;) {
+  for (std::int64_t from = c.from, to = c.to;;) {
     copy(from, to, count);
     std::size_t d = outer;
-    while (d > 0 && ++at[d - 1] == extent[d - 1]) {  // carry
+    while (d > 0 && ++at[d - 1] == c.extent[d - 1]) {  // carry
       --d;
-      from -= (extent[d] - 1) * source_stride[d];
-      to -= (extent[d] - 1) * target_stride[d];
+      from -= (c.extent[d] - 1) * c.source_stride[d];
+      to -= (c.extent[d] - 1) * c.target_stride[d];
       at[d] = 0;
     }
     if (d == 0) return;
-    from += source_stride[d - 1];
-    to += target_stride[d - 1];
+    from += c.source_stride[d - 1];
+    to += c.target_stride[d - 1];
   }
 }
 
