@@ -89,7 +89,7 @@ Var Gpt::attend(const GptBlock& block, const Var& x, const AttentionShape& shape
                 std::int64_t position) const {
   Var qkv = block.qkv(x);
   if (config_.positions == Positions::rotary)
-    qkv = rotary(qkv, shape, config_.rope_theta, position);
+    qkv = rotary(std::move(qkv), shape, config_.rope_theta, position);
   if (cache) return block.out(Var::input(cached_attention(qkv.value(), *cache, shape, position)));
   return block.out(attention(qkv, shape));
 }

@@ -1,9 +1,25 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "ops/attention.h"
 #include "runtime/launch.h"
+
+// What attention() and cached_attention() share; defined in attention.cc.
+namespace fusor::ops {
+
+// Throws Error that names `op`, unless qkv is laid out as ops/attention.h describes.
+void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape&);
+
+// `products` multiply-adds of head_dim for each pair of a query and a key it sees, queries standing
+// at positions first, first + 1, ...; exponentials are not counted.
+double attention_flops(const AttentionShape&, std::int64_t first, int products);
+
+// For one call of kernels::attention.
+Tensor attention_workspace(const Tensor& qkv, const AttentionShape&);
+
+}  // namespace fusor::ops
 
 // Defined in attention_cpu.cc, attention_backward_cpu.cc and attention_cuda.cu.
 namespace fusor::ops::kernels {

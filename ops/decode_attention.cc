@@ -3,33 +3,73 @@
 #include "ops/decode_attention_kernels.h"
 
 namespace fusor {
+namespace {
+
+using ops::kernels::Heads;
+
+void check(const Tensor& qkv, const KvCache& cache, const AttentionShape& s,
+           std::int64_t position) {
+  ops::check_qkv("cached_attention", qkv, s);
+  require(cache.k.rank() == 3 && cache.k.shape() == cache.v.shape() && cache.k.dim(0) == s.batch &&
+              cache.k.dim(2) == s.kv_heads * s.head_dim && cache.k.dtype() == qkv.dtype() &&
+              cache.v.dtype() == qkv.dtype(),
+          "cached_attention: caches ", cache.k.shape(), " ", cache.k.dtype(), " and ",
+          cache.v.shape(), " ", cache.v.dtype(), " for qkv ", qkv.shape(), " ", qkv.dtype());
+  require(position >= 0 && position + s.seq_len <= cache.k.dim(1),
+          "cached_attention: ", position + s.seq_len, " tokens in a cache of ", cache.k.dim(1));
+}
+
+// The bytes of the new tokens' keys and values, and of all those they see.
+double kv_bytes(const Tensor& qkv, const AttentionShape& s, std::int64_t positions) {
+  return 2.0 * static_cast<double>(s.batch * positions * s.kv_heads * s.head_dim) *
+         static_cast<double>(size_of(qkv.dtype()));
+}
+
+template <class T>
+Heads<T> heads_of(const AttentionShape& s, const Tensor& cache) {
+  return {reinterpret_cast<T*>(cache.raw()), cache.dim(2), cache.dim(1) * cache.dim(2), s.head_dim};
+}
+
+void append(const Tensor& qkv, const KvCache& cache, const AttentionShape& s,
+            std::int64_t position) {
+  const Cost cost{.bytes = 2 * kv_bytes(qkv, s, s.seq_len)};
+  launch(qkv.device(), "append_to_cache", cost, [&](auto tag) {
+    on_float(qkv.dtype(), [&]<class T> {
+      ops::kernels::append_to_cache(tag, s, ops::kernels::qkv_heads<const T>(s, qkv.data<T>()),
+                                    position, heads_of<T>(s, cache.k), heads_of<T>(s, cache.v));
+    });
+  });
+}
+
+void attend(const Tensor& qkv, const KvCache& cache, const AttentionShape& s, std::int64_t position,
+            const Tensor& y) {
+  const bool one = s.seq_len == 1;
+  const Tensor workspace = one ? Tensor() : ops::attention_workspace(qkv, s);
+  const Cost cost{
+      .flops = ops::attention_flops(s, position, 2),
+      .bytes = 2.0 * static_cast<double>(y.bytes()) + kv_bytes(qkv, s, position + s.seq_len)};
+  launch(qkv.device(), "cached_attention", cost, [&](auto tag) {
+    on_float(qkv.dtype(), [&]<class T> {
+      using namespace ops::kernels;
+      const Qkv<const T> in{qkv_heads<const T>(s, qkv.data<T>()).q, heads_of<const T>(s, cache.k),
+                            heads_of<const T>(s, cache.v)};
+      const Heads<T> to = y_heads(s, y.data<T>());
+      if (one)
+        decode_attention<T>(tag, s, position, in, to);
+      else
+        attention<T>(tag, s, position, in, to, nullptr, workspace.raw());
+    });
+  });
+}
+
+}  // namespace
 
 Tensor cached_attention(const Tensor& qkv, const KvCache& cache, const AttentionShape& s,
                         std::int64_t position) {
-  const Shape expected{s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim};
-  require(qkv.shape() == expected, "cached_attention: qkv ", qkv.shape(), " but the heads make ",
-          expected);
-  require(cache.k.rank() == 3 && cache.k.shape() == cache.v.shape() && cache.k.dim(0) == s.batch &&
-              cache.k.dim(2) == s.kv_heads * s.head_dim,
-          "cached_attention: caches ", cache.k.shape(), " and ", cache.v.shape(), " for qkv ",
-          qkv.shape());
-  const std::int64_t seen = position + s.seq_len;
-  require(position >= 0 && seen <= cache.k.dim(1), "cached_attention: ", seen,
-          " tokens in a cache of ", cache.k.dim(1));
+  check(qkv, cache, s, position);
   Tensor y({s.batch * s.seq_len, s.heads * s.head_dim}, qkv.dtype(), qkv.device());
-  // Two products of 2 D operations for each pair of a query and a key; every key and value read
-  // once.
-  const auto pairs = static_cast<double>(s.batch * s.heads * s.seq_len * seen);
-  const Cost cost{.flops = 4 * pairs * static_cast<double>(s.head_dim),
-                  .bytes = static_cast<double>(qkv.bytes() + y.bytes()) +
-                           2.0 * static_cast<double>(s.batch * seen * s.kv_heads * s.head_dim) *
-                               static_cast<double>(size_of(qkv.dtype()))};
-  launch(y.device(), "cached_attention", cost, [&](auto device) {
-    on_float(qkv.dtype(), [&]<class T> {
-      ops::kernels::cached_attention(device, {s, cache.k.dim(1), position}, qkv.data<T>(),
-                                     cache.k.data<T>(), cache.v.data<T>(), y.data<T>());
-    });
-  });
+  append(qkv, cache, s, position);
+  attend(qkv, cache, s, position, y);
   return y;
 }
 

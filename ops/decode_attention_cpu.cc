@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/cpu.h"
+#include "ops/cpu_math.h"
 #include "ops/decode_attention_kernels.h"
 
 namespace fusor::ops::kernels {
@@ -19,43 +20,30 @@ acc_t<T> dot(std::int64_t n, const T* a, const T* b) {
   return sum;
 }
 
-// Copies the new tokens' keys and values behind those of earlier ones.
-template <class T>
-void append(const DecodeCall& call, const T* qkv, T* k_cache, T* v_cache) {
-  const AttentionShape s = call.shape;
-  const std::int64_t width = s.kv_heads * s.head_dim, cols = s.heads * s.head_dim + 2 * width;
-  for (std::int64_t r = 0; r < s.batch * s.seq_len; ++r) {
-    const std::int64_t at = (r / s.seq_len * call.capacity + call.position + r % s.seq_len) * width;
-    const T* k = qkv + r * cols + s.heads * s.head_dim;
-    std::copy(k, k + width, k_cache + at);
-    std::copy(k + width, k + 2 * width, v_cache + at);
-  }
-}
-
-// y [head_dim] of one query over `seen` keys that lie `stride` apart; the running maximum and sum
+// y [d] of one query over `seen` keys and values that lie `row` apart; the running maximum and sum
 // of Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867.
 template <class T>
-void attend(std::int64_t d, std::int64_t seen, std::int64_t stride, const T* q, const T* k,
-            const T* v, acc_t<T>* sum_v, T* y) {
+void attend(std::int64_t d, std::int64_t seen, std::int64_t row, const T* q, const T* k, const T* v,
+            acc_t<T>* sum_v, T* y) {
   using A = acc_t<T>;
   const A scale = 1 / std::sqrt(static_cast<A>(d));
   A highest = -std::numeric_limits<A>::infinity(), total = 0;
   std::fill(sum_v, sum_v + d, A{0});
   for (std::int64_t first = 0; first < seen; first += kKeys) {
     const std::int64_t n = std::min(kKeys, seen - first);
-    A score[kKeys], top = highest;
+    A weight[kKeys], top = highest;
     for (std::int64_t j = 0; j < n; ++j) {
-      score[j] = scale * dot(d, q, k + (first + j) * stride);
-      top = std::max(top, score[j]);
+      weight[j] = scale * dot(d, q, k + (first + j) * row);
+      top = std::max(top, weight[j]);
     }
-    const A shrink = std::exp(highest - top);
+    for (std::int64_t j = 0; j < n; ++j) weight[j] = cpu::exp(weight[j] - top);
+    const A shrink = cpu::exp(highest - top);
     total *= shrink;
     for (std::int64_t i = 0; i < d; ++i) sum_v[i] *= shrink;
     for (std::int64_t j = 0; j < n; ++j) {
-      const A weight = std::exp(score[j] - top);
-      const T* row = v + (first + j) * stride;
-      total += weight;
-      for (std::int64_t i = 0; i < d; ++i) sum_v[i] += weight * cpu::load(row[i]);
+      total += weight[j];
+      const T* from = v + (first + j) * row;
+      for (std::int64_t i = 0; i < d; ++i) sum_v[i] += weight[j] * cpu::load(from[i]);
     }
     highest = top;
   }
@@ -65,23 +53,46 @@ void attend(std::int64_t d, std::int64_t seen, std::int64_t stride, const T* q, 
 }  // namespace
 
 template <class T>
-void cached_attention(Cpu, const DecodeCall& call, const T* qkv, T* k_cache, T* v_cache, T* y) {
-  append(call, qkv, k_cache, v_cache);
-  const AttentionShape s = call.shape;
-  const std::int64_t d = s.head_dim, width = s.kv_heads * d, cols = s.heads * d + 2 * width;
-  cpu::parallel_for(s.batch * s.seq_len * s.heads, 1, [=](std::int64_t begin, std::int64_t end) {
-    std::vector<acc_t<T>> sum_v(static_cast<std::size_t>(d));
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t r = i / s.heads, h = i % s.heads, b = r / s.seq_len, t = r % s.seq_len;
-      const std::int64_t at = b * call.capacity * width + h / (s.heads / s.kv_heads) * d;
-      attend(d, call.position + t + 1, width, qkv + r * cols + h * d, k_cache + at, v_cache + at,
-             sum_v.data(), y + r * s.heads * d + h * d);
+void append_to_cache(Cpu, const AttentionShape& s, const Qkv<const T>& from, std::int64_t position,
+                     Heads<T> k_cache, Heads<T> v_cache) {
+  const std::int64_t width = s.kv_heads * s.head_dim, seq_len = s.seq_len;
+  cpu::parallel_for(s.batch * seq_len, 64, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const std::int64_t b = r / seq_len, t = r % seq_len;
+      std::copy_n(from.k.at(b, t, 0), width, k_cache.at(b, position + t, 0));
+      std::copy_n(from.v.at(b, t, 0), width, v_cache.at(b, position + t, 0));
     }
   });
 }
 
-template void cached_attention(Cpu, const DecodeCall&, const double*, double*, double*, double*);
-template void cached_attention(Cpu, const DecodeCall&, const float*, float*, float*, float*);
-template void cached_attention(Cpu, const DecodeCall&, const bf16*, bf16*, bf16*, bf16*);
+// Dot products along head_dim, not tiles: with one query the keys are read once, and that is the
+// cost.
+template <class T>
+void decode_attention(Cpu, const AttentionShape& s, std::int64_t position, const Qkv<const T>& in,
+                      Heads<T> y) {
+  const std::int64_t heads = s.heads, group = s.heads / s.kv_heads, d = s.head_dim;
+  cpu::parallel_for(s.batch * heads, 1, [=](std::int64_t begin, std::int64_t end) {
+    std::vector<acc_t<T>> sum_v(static_cast<std::size_t>(d));
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t b = i / heads, h = i % heads;
+      attend(d, position + 1, in.k.row, in.q.at(b, 0, h), in.k.at(b, 0, h / group),
+             in.v.at(b, 0, h / group), sum_v.data(), y.at(b, 0, h));
+    }
+  });
+}
+
+template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const double>&, std::int64_t,
+                              Heads<double>, Heads<double>);
+template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const float>&, std::int64_t,
+                              Heads<float>, Heads<float>);
+template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const bf16>&, std::int64_t,
+                              Heads<bf16>, Heads<bf16>);
+
+template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const double>&,
+                               Heads<double>);
+template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const float>&,
+                               Heads<float>);
+template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const bf16>&,
+                               Heads<bf16>);
 
 }  // namespace fusor::ops::kernels

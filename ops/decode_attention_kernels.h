@@ -1,21 +1,25 @@
 #pragma once
 #include <cstdint>
 
-#include "ops/attention.h"
-#include "runtime/dtype.h"
-#include "runtime/launch.h"
+#include "ops/attention_kernels.h"
 
 // Defined in decode_attention_cpu.cc and decode_attention_cuda.cu.
 namespace fusor::ops::kernels {
 
-struct DecodeCall {
-  AttentionShape shape;
-  std::int64_t capacity, position;
-};
+// Copies k and v of shape.seq_len positions to positions position, position + 1, ... of the caches.
+template <class T>
+void append_to_cache(Cpu, const AttentionShape&, const Qkv<const T>&, std::int64_t position,
+                     Heads<T> k_cache, Heads<T> v_cache);
+template <class T>
+void append_to_cache(Cuda, const AttentionShape&, const Qkv<const T>&, std::int64_t position,
+                     Heads<T> k_cache, Heads<T> v_cache);
 
+// kernels::attention() of one query a sequence, at position `position`: shape.seq_len is 1.
 template <class T>
-void cached_attention(Cpu, const DecodeCall&, const T* qkv, T* k_cache, T* v_cache, T* y);
+void decode_attention(Cpu, const AttentionShape&, std::int64_t position, const Qkv<const T>&,
+                      Heads<T> y);
 template <class T>
-void cached_attention(Cuda, const DecodeCall&, const T* qkv, T* k_cache, T* v_cache, T* y);
+void decode_attention(Cuda, const AttentionShape&, std::int64_t position, const Qkv<const T>&,
+                      Heads<T> y);
 
 }  // namespace fusor::ops::kernels

@@ -27,13 +27,12 @@ void rotate(const RotaryCall& call, const Tensor& x, const Tensor& y) {
 
 }  // namespace
 
-Var rotary(const Var& qkv, const AttentionShape& shape, double theta, std::int64_t first_position) {
-  const Shape expected{shape.batch * shape.seq_len,
-                       (shape.heads + 2 * shape.kv_heads) * shape.head_dim};
-  require(qkv.shape() == expected, "rotary: qkv ", qkv.shape(), " but the heads make ", expected);
+Var rotary(Var qkv, const AttentionShape& shape, double theta, std::int64_t first_position) {
+  ops::check_qkv("rotary", qkv.value(), shape);
+  require(first_position >= 0, "rotary: first_position ", first_position, " is negative");
   require(shape.head_dim % 2 == 0, "rotary: head_dim ", shape.head_dim, " is odd");
   RotaryCall call{shape, theta, first_position, false};
-  Tensor y = empty_like(qkv.value());
+  Tensor y = qkv.value().unique() ? qkv.value() : empty_like(qkv.value());
   rotate(call, qkv.value(), y);
   call.inverse = true;
   return record(std::move(y), {qkv}, [call, dx = qkv.grad()](const Tensor& dy) {

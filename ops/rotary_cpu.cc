@@ -6,19 +6,38 @@
 
 namespace fusor::ops::kernels {
 
+namespace {
+
+constexpr std::int64_t kTurns = 16;  // positions that share a cosine and a sine
+
+}  // namespace
+
+// Positions p = 16 a + k. Each pair takes the cosine and sine of 16 a w and turns on from there by
+// w at a time, in double: a function of p alone, whatever the first position is.
 template <class T>
 void rotary_table(Cpu, const RotaryCall& call, acc_t<T>* table) {
   const std::int64_t d = call.shape.head_dim, half = d / 2;
-  cpu::parallel_for(call.shape.seq_len, 16, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t)
-      for (std::int64_t i = 0; i < half; ++i) {
-        const double turn =
-            std::pow(call.theta, -2.0 * static_cast<double>(i) / static_cast<double>(d));
-        const double angle = static_cast<double>(call.first_position + t) * turn;
-        table[t * d + i] = static_cast<acc_t<T>>(std::cos(angle));
-        table[t * d + half + i] =
-            static_cast<acc_t<T>>(call.inverse ? -std::sin(angle) : std::sin(angle));
+  const std::int64_t first = call.first_position, end = first + call.shape.seq_len;
+  const std::int64_t a_begin = first / kTurns, a_end = (end + kTurns - 1) / kTurns;
+  cpu::parallel_for(a_end - a_begin, 1, [=](std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = 0; i < half; ++i) {
+      const double w = std::pow(call.theta, -2.0 * static_cast<double>(i) / static_cast<double>(d));
+      const double cos_w = std::cos(w), sin_w = std::sin(w);
+      for (std::int64_t a = a_begin + from; a < a_begin + to; ++a) {
+        const double angle = static_cast<double>(a * kTurns) * w;
+        double cos = std::cos(angle), sin = std::sin(angle);
+        for (std::int64_t p = a * kTurns; p < std::min(end, (a + 1) * kTurns); ++p) {
+          if (p >= first) {
+            acc_t<T>* row = table + (p - first) * d;
+            row[i] = static_cast<acc_t<T>>(cos);
+            row[half + i] = static_cast<acc_t<T>>(call.inverse ? -sin : sin);
+          }
+          const double turned = cos * cos_w - sin * sin_w;
+          sin = sin * cos_w + cos * sin_w;
+          cos = turned;
+        }
       }
+    }
   });
 }
 

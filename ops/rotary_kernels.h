@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "ops/attention.h"
+#include "ops/attention_kernels.h"
 #include "runtime/dtype.h"
 #include "runtime/launch.h"
 

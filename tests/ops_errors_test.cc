@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <functional>
 
+#include "ops/attention.h"
+#include "ops/decode_attention.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/layer_norm.h"
 #include "ops/rms_norm.h"
+#include "ops/rotary.h"
 #include "ops/sum_rows.h"
 #include "ops/swiglu.h"
 
@@ -78,6 +81,37 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
          ops::sum_rows(Tensor({3}, DType::f64), Tensor({2, 3}, DType::f32), false);
        },
        "sum_rows: to f64 but x f32"},
+      // batch, seq_len, heads, kv_heads, head_dim
+      {[] {
+         attention(var({6, 24}), {2, 3, 2, 2, 5});
+       },
+       "attention: qkv [6, 24] but the heads make [6, 30]"},
+      {[] {
+         attention(var({6, 45}), {2, 3, 3, 2, 5});
+       },
+       "kv_heads 2 does not divide heads 3"},
+      {[] {
+         attention(var({0, 30}), {2, 0, 2, 2, 5});
+       },
+       "seq_len 0"},
+      {[] {
+         rotary(var({6, 30}), {2, 3, 2, 2, 5}, 10000);
+       },
+       "head_dim 5 is odd"},
+      {[] {
+         rotary(var({6, 30}), {2, 3, 2, 2, 4}, 10000);
+       },
+       "rotary: qkv [6, 30] but the heads make [6, 24]"},
+      {[] {
+         const Tensor cache({1, 4, 8}, DType::f32);
+         cached_attention(Tensor({2, 24}, DType::f32), {cache, cache}, {1, 2, 2, 2, 4}, 3);
+       },
+       "cached_attention: 5 tokens in a cache of 4"},
+      {[] {
+         const Tensor k({1, 4, 8}, DType::f32), v({1, 4, 8}, DType::bf16);
+         cached_attention(Tensor({2, 24}, DType::f32), {k, v}, {1, 2, 2, 2, 4}, 0);
+       },
+       "[1, 4, 8] bf16 for qkv [2, 24] f32"},
   };
   for (const auto& [call, names] : wrong)
     EXPECT_THAT(call, testing::ThrowsMessage<Error>(testing::HasSubstr(names)));
