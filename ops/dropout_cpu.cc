@@ -1,28 +1,10 @@
 #include <algorithm>
 
 #include "ops/cpu.h"
+#include "ops/cpu_random.h"
 #include "ops/dropout_kernels.h"
 
 namespace fusor::ops::kernels {
-namespace {
-
-constexpr std::int64_t kWords = 256;  // random words drawn together
-
-// words[i] = random_bits(key, first + i), with first a multiple of 4.
-void draw(RandomKey key, std::int64_t first, std::uint32_t* words) {
-  const std::uint64_t counter = static_cast<std::uint64_t>(first) / 4;
-#pragma omp simd
-  for (int i = 0; i < kWords / 4; ++i) {
-    const auto w = philox(key, counter + static_cast<std::uint64_t>(i));
-    words[4 * i] = w[0];
-    words[4 * i + 1] = w[1];
-    words[4 * i + 2] = w[2];
-    words[4 * i + 3] = w[3];
-  }
-}
-
-}  // namespace
-
 template <class T>
 void dropout(Cpu, std::int64_t n, const T* base, const T* x, double p, RandomKey key,
              std::int64_t first, T* y) {
@@ -44,11 +26,11 @@ void dropout(Cpu, std::int64_t n, const T* base, const T* x, double p, RandomKey
     }
   };
   cpu::parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
-    alignas(64) std::uint32_t words[kWords];
+    alignas(64) std::uint32_t words[cpu::kDrawn];
     for (std::int64_t i = begin; i < end;) {
       const std::int64_t counter = (first + i) / 4 * 4;  // the first element of i's counter
-      const std::int64_t stop = std::min(end, counter + kWords - first);
-      draw(key, counter, words);
+      const std::int64_t stop = std::min(end, counter + cpu::kDrawn - first);
+      cpu::draw(key, counter, words);
       cpu::with_constant(base != nullptr, [&](auto has_base) {
         slice(words + (first + i - counter), i, stop, has_base);
       });

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "ops/cpu.h"
+#include "ops/cpu_random.h"
 #include "ops/fill_kernels.h"
 
 namespace fusor::ops::kernels {
@@ -20,9 +23,16 @@ void fill(Cpu, std::int64_t n, T* to, double value) {
 template <class T>
 void fill_normal(Cpu, std::int64_t n, T* to, double std, RandomKey key, std::int64_t first) {
   cpu::parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      cpu::store(to[i],
-                 static_cast<acc_t<T>>(std * normal(key, static_cast<std::uint64_t>(first + i))));
+    alignas(64) std::uint32_t words[cpu::kDrawn];
+    alignas(64) float drawn[cpu::kDrawn];
+    for (std::int64_t i = begin; i < end;) {
+      const std::int64_t start = (first + i) / 4 * 4;  // a counter's first element
+      const std::int64_t stop = std::min(end, start + cpu::kDrawn - first);
+      cpu::draw(key, start, words);
+      cpu::normals(words, drawn);
+      for (; i < stop; ++i)
+        cpu::store(to[i], static_cast<acc_t<T>>(std * drawn[first + i - start]));
+    }
   });
 }
 

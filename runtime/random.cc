@@ -1,8 +1,5 @@
 #include "runtime/random.h"
 
-#include <cmath>
-#include <numbers>
-
 namespace fusor {
 
 RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step) {
@@ -21,13 +18,6 @@ RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t
   absorb(purpose.size(), 2);
   absorb(step, 3);
   return key;
-}
-
-double normal(RandomKey key, std::uint64_t i) {
-  const auto w = philox(key, i, 1);
-  const double u = ((std::uint64_t{w[0]} << 21) + (w[1] >> 11) + 1) * 0x1p-53;  // (0, 1]
-  const double v = ((std::uint64_t{w[2]} << 21) + (w[3] >> 11)) * 0x1p-53;
-  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
 }
 
 }  // namespace fusor

@@ -41,7 +41,4 @@ inline float uniform(RandomKey key, std::uint64_t i) {
   return static_cast<float>(random_bits(key, i) >> 8) * 0x1p-24f;
 }
 
-// Standard normal by Box-Muller; each index has a counter of its own.
-double normal(RandomKey key, std::uint64_t i);
-
 }  // namespace fusor
