@@ -7,6 +7,8 @@ namespace fusor {
 // The subcommands of `fusor`, one file each. `args` is what follows the subcommand's name; the
 // result is the exit status. A mistake of the user is thrown as Error with one sentence.
 int ckpt_command(const std::vector<std::string>& args);
+int eval_command(const std::vector<std::string>& args);
+int generate_command(const std::vector<std::string>& args);
 int train_command(const std::vector<std::string>& args);
 int plan_command(const std::vector<std::string>& args);
 int data_command(const std::vector<std::string>& args);

@@ -19,14 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-Dataset open_split(const Config& config, const std::string& split) {
-  Dataset data(config.data.path, split, {.verify_checksums = config.data.verify});
-  require(data.vocab_size() <= config.model.vocab_size, config.data.path, " has ",
-          data.vocab_size(), " token ids but model.vocab_size is ", config.model.vocab_size);
-  data.num_samples(config.data.seq_len);  // throws when the split is too short
-  return data;
-}
-
 LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
                              std::int64_t start_step) {
   return {.seq_len = size.seq_len,
@@ -48,6 +40,14 @@ std::string fixed(double value, int digits) {
 }
 
 }  // namespace
+
+Dataset open_split(const Config& config, const std::string& split) {
+  Dataset data(config.data.path, split, {.verify_checksums = config.data.verify});
+  require(data.vocab_size() <= config.model.vocab_size, config.data.path, " has ",
+          data.vocab_size(), " token ids but model.vocab_size is ", config.model.vocab_size);
+  data.num_samples(config.data.seq_len);  // throws when the split is too short
+  return data;
+}
 
 RunData RunData::open(const Config& config) {
   RunData data{open_split(config, "train"), std::nullopt};
@@ -180,7 +180,7 @@ bool Run::evaluate() {
   Loader loader(*data_.val, config);
   std::int64_t count = loader.num_steps();
   if (config_.train.eval_batches > 0) count = std::min(count, config_.train.eval_batches);
-  const Trainer::Evaluation e = trainer_.evaluate(count, [&] { return loader.next(); });
+  const Evaluation e = trainer_.evaluate(count, [&] { return loader.next(); });
   const double loss = e.loss / static_cast<double>(e.targets);
   const bool gain =
       state_.evaluations++ == 0 || loss < state_.best_loss - config_.train.early_stop_min_delta;

@@ -14,12 +14,15 @@
 
 namespace fusor {
 
+// A split of config.data.path. Throws Error when it is missing, broken, shorter than a sample, or
+// has more token ids than the model.
+Dataset open_split(const Config& config, const std::string& split);
+
 // The splits that a run reads.
 struct RunData {
   Dataset train;
   std::optional<Dataset> val;  // where the recipe evaluates
 
-  // Throws Error when a split is missing, broken, too short, or has more token ids than the model.
   static RunData open(const Config& config);
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "io/checkpoint.h"
 #include "launch/together.h"
 
 namespace fusor {
@@ -81,14 +80,19 @@ std::string Saver::finish() {
   return settle(words);
 }
 
+Checkpoint open_shared(const std::string& path, const World& world) {
+  Checkpoint checkpoint = Checkpoint::open(path, Verify::manifest);
+  for (auto shard = static_cast<std::size_t>(world.rank()); shard < checkpoint.num_shards();
+       shard += static_cast<std::size_t>(world.size()))
+    checkpoint.verify_shard(shard, Verify::checksums);
+  return checkpoint;
+}
+
 nlohmann::json load_checkpoint(const std::string& path, const ParameterStore& parameters,
                                const World& world) {
   nlohmann::json state;
   together(world, [&] {
-    Checkpoint checkpoint = Checkpoint::open(path, Verify::manifest);
-    for (auto shard = static_cast<std::size_t>(world.rank()); shard < checkpoint.num_shards();
-         shard += static_cast<std::size_t>(world.size()))
-      checkpoint.verify_shard(shard, Verify::checksums);
+    Checkpoint checkpoint = open_shared(path, world);
     for (const NamedTensor& t : parameters.state(/*optimizer=*/true))
       checkpoint.read(whole_tensor(t.name, t.tensor.dtype(), t.tensor.shape()),
                       {t.tensor.raw(), t.tensor.bytes()});

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "io/checkpoint.h"
 #include "io/checkpoint_writer.h"
 #include "launch/config.h"
 #include "parallel/parameter_store.h"
@@ -39,8 +40,12 @@ class Saver {
   nlohmann::json state_;
 };
 
-// Loads the checkpoint in `path` (a step's folder, or a run's: the newest) into the parameters, and
-// returns its state. Each rank verifies its share of the shards. Collective; throws Error.
+// Opens the checkpoint in `path` (a step's folder, or a run's: the newest). Each rank verifies its
+// share of the shards; throws Error on the one that meets a fault.
+Checkpoint open_shared(const std::string& path, const World& world);
+
+// Loads the checkpoint in `path`, opened like that, into the parameters, and returns its state.
+// Collective; throws Error.
 nlohmann::json load_checkpoint(const std::string& path, const ParameterStore& parameters,
                                const World& world);
 

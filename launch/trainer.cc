@@ -12,12 +12,6 @@
 namespace fusor {
 namespace {
 
-std::vector<Parameter*> parameters_of(Gpt& model) {
-  std::vector<Parameter*> all;
-  model.visit([&](Parameter& p) { all.push_back(&p); });
-  return all;
-}
-
 std::unique_ptr<GradientReducer> make_reducer(const Config& config, const RunSize& size,
                                               const ParameterStore& parameters, const Mesh& mesh) {
   const auto bucket = static_cast<std::int64_t>(config.parallel.bucket_mb * (1 << 20));
@@ -53,23 +47,9 @@ void Trainer::initialize() {
   parameters_.initialize(static_cast<std::uint64_t>(config_.train.seed));
 }
 
-TokenBatch Trainer::upload(const BatchSource& next, std::int64_t* targets) const {
-  const Owned owned(device_, Owner::input);
-  const Shape shape{size_.micro_batch * size_.seq_len};
-  TokenBatch batch{Tensor(shape, DType::i32, device_), Tensor(shape, DType::i32, device_),
-                   size_.micro_batch, size_.seq_len};
-  if (!next) return batch;
-  const Batch read = next();
-  std::copy(read.tokens.begin(), read.tokens.end(), batch.tokens.host<std::int32_t>().begin());
-  std::copy(read.targets.begin(), read.targets.end(), batch.targets.host<std::int32_t>().begin());
-  *targets += static_cast<std::int64_t>(read.targets.size()) -
-              std::count(read.targets.begin(), read.targets.end(), kIgnoredTarget);
-  return batch;
-}
-
 void Trainer::micro(std::int64_t step, std::int64_t i, const BatchSource& next) {
   const Program program(device_, i + 1 < size_.accumulation ? "micro" : "micro.last");
-  const TokenBatch batch = upload(next, &targets_);
+  const TokenBatch batch = upload(next, micro_shape(), device_, &targets_);
   reducer_->begin_micro(i);
   Tape tape;
   const Var loss = model_.loss(batch, {.tape = &tape,
@@ -87,21 +67,6 @@ void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
   for (std::int64_t i = 0; i < size_.accumulation; ++i) micro(step, i, next);
 }
 
-// Numbers of the host, so they travel by the host's memory on every device.
-std::vector<Trainer::Flags> Trainer::gather(const std::vector<double>& mine,
-                                            const char* what) const {
-  const auto n = static_cast<std::int64_t>(mine.size());
-  const Tensor in({n}, DType::f64), out({n * mesh_.dp.size()}, DType::f64);
-  std::copy(mine.begin(), mine.end(), in.host<double>().begin());
-  mesh_.dp->all_gather(in, out, what).wait();
-  std::vector<Flags> all;
-  for (int rank = 0; rank < mesh_.dp.size(); ++rank) {
-    const auto part = out.slice(rank * n, {n}).host<double>();
-    all.emplace_back(part.begin(), part.end());
-  }
-  return all;
-}
-
 Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   const bool rehearsal = device_.kind() == DeviceKind::meta;
   const auto micros = static_cast<std::size_t>(size_.accumulation);
@@ -111,7 +76,7 @@ Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   mine.insert(mine.end(), flags.begin(), flags.end());
   Step result;
   std::vector<double> losses;
-  for (Flags& all : gather(mine, "step/losses")) {
+  for (Flags& all : gather_numbers(mesh_.dp, mine, "step/losses")) {
     losses.insert(losses.end(), all.begin(), all.begin() + size_.accumulation);
     result.targets += rehearsal ? 1 : static_cast<std::int64_t>(all[micros]);
     result.flags.emplace_back(all.begin() + size_.accumulation + 1, all.end());
@@ -145,23 +110,8 @@ void Trainer::apply(std::int64_t step, double targets) {
              grad_scale_);
 }
 
-Trainer::Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
-  std::vector<double> mine(static_cast<std::size_t>(count), 0);
-  std::int64_t targets = 0;
-  for (double& sum : mine) {
-    const Program program(device_, "eval");
-    const Var loss = model_.loss(upload(next, &targets), {});
-    if (next) sum = loss.value().host<double>()[0];
-  }
-  mine.push_back(static_cast<double>(targets));
-  const std::vector<Flags> ranks = gather(mine, "eval/losses");
-  Evaluation result;
-  std::vector<double> losses;  // in the order of the data, so the sum is the same on any layout
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
-    for (const Flags& rank : ranks) losses.push_back(rank[i]);
-  for (const Flags& rank : ranks) result.targets += static_cast<std::int64_t>(rank.back());
-  result.loss = losses.empty() ? 0 : tree_sum(std::move(losses));
-  return result;
+Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
+  return fusor::evaluate(model_, count, next, micro_shape(), mesh_.dp, device_);
 }
 
 double flops_per_token(const GptConfig& config, std::int64_t seq_len) {

@@ -1,20 +1,16 @@
 #pragma once
-#include <functional>
 #include <memory>
 #include <vector>
 
-#include "io/loader.h"
 #include "launch/batch.h"
 #include "launch/config.h"
+#include "launch/evaluation.h"
 #include "models/gpt.h"
 #include "parallel/gradient_reducer.h"
 #include "parallel/mesh.h"
 #include "parallel/parameter_store.h"
 
 namespace fusor {
-
-// Where micro-batches come from; empty in a rehearsal, which needs their shape alone.
-using BatchSource = std::function<Batch()>;
 
 // One rank of a training run: the model, its parameters, and the step. The same code runs the
 // rehearsal (a meta device and mesh, no data) and the run.
@@ -42,10 +38,6 @@ class Trainer {
   // Reduces the gradients, clips, and updates the weights. All ranks pass as many flags.
   Step update(std::int64_t step, const Flags& flags);
 
-  struct Evaluation {
-    double loss = 0;  // the sum over targets, nats
-    std::int64_t targets = 0;
-  };
   // Runs `count` micro-batches of held-out data; sums over all ranks.
   Evaluation evaluate(std::int64_t count, const BatchSource& next);
 
@@ -57,8 +49,7 @@ class Trainer {
 
  private:
   void micro(std::int64_t step, std::int64_t i, const BatchSource& next);
-  TokenBatch upload(const BatchSource& next, std::int64_t* targets) const;
-  std::vector<Flags> gather(const std::vector<double>& mine, const char* what) const;
+  MicroShape micro_shape() const { return {size_.micro_batch, size_.seq_len}; }
   void apply(std::int64_t step, double targets);
 
   Config config_;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "ops/tape.h"
 #include "parallel/parameter.h"
@@ -32,5 +33,12 @@ class Model {
   // Calls visitor on each parameter, in the order of the forward pass.
   virtual void visit(const Visitor& visitor) = 0;
 };
+
+// What a ParameterStore takes; the model must not move while the store lives.
+inline std::vector<Parameter*> parameters_of(Model& model) {
+  std::vector<Parameter*> all;
+  model.visit([&](Parameter& p) { all.push_back(&p); });
+  return all;
+}
 
 }  // namespace fusor

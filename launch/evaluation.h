@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "io/loader.h"
+#include "models/model.h"
+#include "runtime/transport.h"
+
+namespace fusor {
+
+// Where micro-batches come from; empty in a rehearsal, which needs their shape alone.
+using BatchSource = std::function<Batch()>;
+
+struct MicroShape {
+  std::int64_t samples, seq_len;
+};
+
+// The next micro-batch on `device`; adds the number of its targets, ignored ones left out.
+TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device& device,
+                  std::int64_t* targets);
+
+// Each rank's numbers, by rank; all pass as many. They travel by the host's memory on every device.
+std::vector<std::vector<double>> gather_numbers(const Group& group, const std::vector<double>& mine,
+                                                const char* what);
+
+struct Evaluation {
+  double loss = 0;  // the sum over targets, nats
+  std::int64_t targets = 0;
+};
+
+// Runs `count` micro-batches of held-out data, each a program "eval", and sums over all ranks.
+// Losses are summed in the order of the data, so the result is the same on any number of ranks.
+Evaluation evaluate(const Model& model, std::int64_t count, const BatchSource& next,
+                    const MicroShape& shape, const Group& group, const Device& device);
+
+}  // namespace fusor

@@ -1,0 +1,105 @@
+#include "launch/model_loader.h"
+
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "io/checkpoint.h"
+#include "launch/arguments.h"
+#include "launch/recipe.h"
+#include "launch/saver.h"
+#include "launch/together.h"
+#include "launch/values.h"
+#include "ops/fill.h"
+
+namespace fusor {
+namespace {
+
+namespace po = boost::program_options;
+
+Config recipe_of(const Checkpoint& checkpoint) {
+  const std::string& where = checkpoint.folder();
+  const auto recipe = checkpoint.state().find("recipe");
+  require(recipe != checkpoint.state().end() && recipe->is_string(), where,
+          " holds no recipe, so it was not saved by fusor train");
+  std::istringstream text(recipe->get<std::string>());
+  return parse_recipe(text, where + ": recipe");
+}
+
+// The recipe to go by, which is about the checkpoint's model.
+Config choose_recipe(const ModelArguments& arguments, const Checkpoint& checkpoint) {
+  Config saved = recipe_of(checkpoint);
+  const DType dtype = arguments.dtype.value_or(arguments.recipe ? arguments.recipe->train.dtype
+                                                                : saved.train.dtype);
+  Config chosen = arguments.recipe.value_or(saved);
+  chosen.train.dtype = dtype;
+  Config with_saved_model = chosen;
+  with_saved_model.model = saved.model;
+  require_resumable(with_saved_model, chosen, checkpoint.folder());
+  return chosen;
+}
+
+// The checkpoint has the dtype of the master weights.
+void read_weights(Checkpoint& checkpoint, const ParameterStore& parameters) {
+  std::map<std::string, DType> saved;
+  for (const TensorBox& box : checkpoint.tensors()) saved[box.name] = box.dtype;
+  for (const auto& [name, weights] : parameters.state(/*optimizer=*/false)) {
+    const auto found = saved.find(name);
+    const bool same = found == saved.end() || found->second == weights.dtype();
+    const Tensor read = same ? weights : Tensor(weights.shape(), found->second, weights.device());
+    checkpoint.read(whole_tensor(name, read.dtype(), read.shape()), {read.raw(), read.bytes()});
+    if (!same) ops::convert(read, weights);
+  }
+}
+
+}  // namespace
+
+std::optional<ModelArguments> parse_model_arguments(const std::string& name,
+                                                    const std::string& summary,
+                                                    const std::vector<std::string>& args,
+                                                    const po::options_description& own) {
+  const std::string command = "fusor " + name;
+  ModelArguments result;
+  std::string recipe, dtype;
+  po::options_description shared, all;
+  shared.add_options()("help,h", "print this")("from", po::value(&result.from)->value_name("PATH"),
+                                               "a run's folder, for its newest checkpoint, or a "
+                                               "checkpoint's (default: the recipe's log.dir)")(
+      "dtype", po::value(&dtype)->value_name(placeholder(DType{})),
+      "what to compute in (default: the recipe's train.dtype)");
+  all.add(shared).add(own).add_options()("recipe", po::value(&recipe));
+  result.options =
+      parse_arguments(command, args, all, po::positional_options_description().add("recipe", 1));
+  const std::string usage = "usage: " + command + " [RECIPE.ini] --from PATH [OPTIONS]";
+  if (result.options.contains("help")) {
+    std::cout << usage << "\n\n" << summary << "\n\n" << shared << own;
+    return std::nullopt;
+  }
+  if (!recipe.empty()) result.recipe = read_recipe(recipe);
+  if (result.from.empty() && result.recipe) result.from = result.recipe->log.dir;
+  require(!result.from.empty(), command, ": no checkpoint given, ", usage);
+  if (!dtype.empty()) {
+    result.dtype.emplace();
+    require(parse_value(dtype, *result.dtype), command, ": --dtype ", dtype, " is not ",
+            expected(DType{}));
+  }
+  return result;
+}
+
+TrainedModel load_model(const ModelArguments& arguments, const World& world) {
+  std::optional<TrainedModel> result;
+  together(world, [&] {
+    Checkpoint checkpoint = open_shared(arguments.from, world);
+    const Config config = choose_recipe(arguments, checkpoint);
+    auto model = std::make_unique<Gpt>(config.model);
+    ParameterStore parameters =
+        ParameterStore::frozen(parameters_of(*model), config.train.dtype, Device());
+    read_weights(checkpoint, parameters);
+    result = {config, checkpoint.folder(), checkpoint.step(), std::move(model),
+              std::move(parameters)};
+  });
+  return std::move(*result);
+}
+
+}  // namespace fusor
