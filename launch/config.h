@@ -60,7 +60,8 @@ struct CheckpointConfig {
 
 struct LogConfig {
   std::string dir;  // the run's folder
-  std::int64_t every = 10;
+  std::int64_t every = 1;
+  std::string trace;  // a file for the ranks' spans; empty: none
   bool operator==(const LogConfig&) const = default;
 };
 

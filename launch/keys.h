@@ -118,7 +118,8 @@ void visit_keys(C& c, F&& f) {
     c.checkpoint.keep_every);
   f(key("checkpoint.resume", "auto, never, must, or the folder of a checkpoint"), c.checkpoint.resume);
   f(key("log.dir", "folder of the run (empty: runs/ and the recipe's name)"), c.log.dir);
-  f(key("log.every", "steps between lines of the log", 1), c.log.every);
+  f(key("log.every", "steps between lines of metrics.jsonl", 1), c.log.every);
+  f(key("log.trace", "file for the spans of every rank, as Perfetto shows them; empty: none"), c.log.trace);
 }
 // clang-format on
 

@@ -12,6 +12,7 @@
 #include "launch/recipe.h"
 #include "launch/signals.h"
 #include "launch/together.h"
+#include "runtime/spans.h"
 
 namespace fusor {
 namespace {
@@ -131,6 +132,7 @@ void Run::start_or_resume() {
 }
 
 void Run::train() {
+  if (!config_.log.trace.empty()) record_spans();
   start_or_resume();
   listen_to_signals();
   if (state_.step < size_.steps) {
@@ -140,6 +142,8 @@ void Run::train() {
     }
   }
   say(saver_.finish());
+  if (!config_.log.trace.empty())
+    say("spans in " + write_spans(config_.log.trace, world_.rank(), world_.size(), world_.host()));
   say("arena peak " + std::to_string(device_.high_water()) + " bytes, planned " +
       std::to_string(planned_bytes_));
 }
@@ -206,12 +210,13 @@ void Run::report(const Trainer::Step& step, double seconds) {
   if (world_.rank() != 0) return;
   seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
   const auto tokens = static_cast<double>(size_.tokens_per_step());
-  metrics_->write(MetricsEvent("train", state_.step)
-                      .add("loss", step.loss)
-                      .add("grad_norm", step.grad_norm)
-                      .add("targets", step.targets)
-                      .add("seconds", seconds)
-                      .add("tokens_per_second", tokens / seconds));
+  if (due(config_.log.every))
+    metrics_->write(MetricsEvent("train", state_.step)
+                        .add("loss", step.loss)
+                        .add("grad_norm", step.grad_norm)
+                        .add("targets", step.targets)
+                        .add("seconds", seconds)
+                        .add("tokens_per_second", tokens / seconds));
   log_->progress({.step = state_.step,
                   .num_steps = size_.steps,
                   .loss = step.loss,

@@ -38,8 +38,8 @@ TEST(FillNormal, AnElementDependsOnItsGlobalIndexAlone) {
     ops::fill_normal(part, 1, key, first);
     EXPECT_EQ(doubles(part), doubles(whole.slice(first, part.shape()))) << first;
   }
-  EXPECT_GT(std::set<double>(whole.host<double>().begin(), whole.host<double>().end()).size(),
-            70000);
+  const auto values = whole.host<double>();
+  EXPECT_GT(std::set<double>(values.begin(), values.end()).size(), 69000);  // of 70000, in f32
 }
 
 TEST(FillNormal, ItsLogarithmAndAnglesAreAccurate) {
