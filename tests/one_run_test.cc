@@ -34,7 +34,7 @@ seq_len = 24
 [parallel]
 reduce = exact
 [optimizer]
-lr = 1e-2
+lr = 3e-3
 warmup_steps = 5
 [train]
 steps = 50
@@ -98,7 +98,7 @@ class OneRun : public testing::Test {
 TEST_F(OneRun, SameBitsOnAnyNumberOfRanks) {
   const auto one = train("np1", 1);
   ASSERT_EQ(one.size(), kSteps);
-  EXPECT_LT(one.at(kSteps), one.at(1) - 1);  // it does learn
+  EXPECT_LT(one.at(kSteps), one.at(1) - 0.5);  // it does learn
   for (const int ranks : {2, 4}) {
     const std::string name = "np" + std::to_string(ranks);
     EXPECT_EQ(train(name, ranks), one) << ranks << " ranks";
