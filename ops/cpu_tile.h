@@ -12,10 +12,12 @@
 // instruction set; only their width and the register blocking differ.
 namespace fusor::ops::cpu {
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 inline constexpr int kVectorBytes = 64, kBlockRows = 8;  // 16 of 32 registers accumulate
-#else
+#elif defined(__AVX__)
 inline constexpr int kVectorBytes = 32, kBlockRows = 4;  // 8 of 16
+#else
+inline constexpr int kVectorBytes = 16, kBlockRows = 4;
 #endif
 inline constexpr int kBlockVectors = 2;
 inline constexpr int kTileRows = 8;  // tile_product's m is a multiple of it
