@@ -27,10 +27,10 @@ namespace fusor::ops::kernels {
 // The vectors [head_dim] of all (sequence, position, head) within a wider array; in elements.
 template <class T>
 struct Heads {
-  T* data;           // sequence 0, position 0, head 0
-  std::int64_t row;  // from a position to the next; heads stand side by side
-  std::int64_t batch;
-  std::int64_t head_dim;
+  T* data;                // sequence 0, position 0, head 0
+  std::int64_t row;       // from a position to the next
+  std::int64_t batch;     // from a sequence to the next
+  std::int64_t head_dim;  // from a head to the next: they stand side by side
 
   T* at(std::int64_t b, std::int64_t t, std::int64_t h) const {
     return data + b * batch + t * row + h * head_dim;
@@ -66,7 +66,7 @@ void attention(Cpu, const AttentionShape&, std::int64_t first, const Qkv<const T
 template <class T>
 void attention(Cuda, const AttentionShape&, std::int64_t first, const Qkv<const T>&, Heads<T> y,
                acc_t<T>* log_sum_exp, std::byte* workspace);
-// Bytes.
+// The bytes that one call works in.
 template <class T>
 std::size_t attention_workspace(Cpu, const AttentionShape&);
 template <class T>

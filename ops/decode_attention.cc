@@ -1,5 +1,7 @@
 #include "ops/decode_attention.h"
 
+#include <type_traits>
+
 #include "ops/decode_attention_kernels.h"
 
 namespace fusor {
@@ -27,7 +29,8 @@ double kv_bytes(const Tensor& qkv, const AttentionShape& s, std::int64_t positio
 
 template <class T>
 Heads<T> heads_of(const AttentionShape& s, const Tensor& cache) {
-  return {reinterpret_cast<T*>(cache.raw()), cache.dim(2), cache.dim(1) * cache.dim(2), s.head_dim};
+  return {cache.data<std::remove_const_t<T>>(), cache.dim(2), cache.dim(1) * cache.dim(2),
+          s.head_dim};
 }
 
 void append(const Tensor& qkv, const KvCache& cache, const AttentionShape& s,
