@@ -134,7 +134,6 @@ void Run::start_or_resume() {
 void Run::train() {
   if (!config_.log.trace.empty()) record_spans();
   start_or_resume();
-  listen_to_signals();
   if (state_.step < size_.steps) {
     Loader loader(data_.train,
                   training_loader(config_, size_, trainer_.first_micro(), state_.step));

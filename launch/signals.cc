@@ -2,31 +2,38 @@
 
 #include <atomic>
 #include <csignal>
+#include <thread>
+
+#include "runtime/error.h"
 
 namespace fusor {
 namespace {
 
-std::atomic<int> wished{0};
-static_assert(std::atomic<int>::is_always_lock_free);  // so that a handler may use it
+std::atomic<Wish> wished{Wish::none};
 
-void on_signal(int signal) {
-  int none = static_cast<int>(Wish::none);
-  if (signal == SIGTERM)
-    wished = static_cast<int>(Wish::save_and_stop);
-  else
-    wished.compare_exchange_strong(none, static_cast<int>(Wish::save));  // a stronger one stands
+[[noreturn]] void listen(const sigset_t& signals) {
+  while (true) {
+    int signal = 0;
+    ::sigwait(&signals, &signal);
+    Wish none = Wish::none;
+    if (signal == SIGTERM)
+      wished = Wish::save_and_stop;
+    else
+      wished.compare_exchange_strong(none, Wish::save);  // a stronger one stands
+  }
 }
 
 }  // namespace
 
 void listen_to_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGUSR1, &action, nullptr);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
+  check_errno(pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0, "cannot block signals");
+  std::thread([signals] { listen(signals); }).detach();
 }
 
-Wish take_wish() { return static_cast<Wish>(wished.exchange(0)); }
+Wish take_wish() { return wished.exchange(Wish::none); }
 
 }  // namespace fusor

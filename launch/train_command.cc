@@ -6,6 +6,7 @@
 #include "launch/commands.h"
 #include "launch/recipe.h"
 #include "launch/run.h"
+#include "launch/signals.h"
 #include "launch/together.h"
 #include "parallel/comm_plan.h"
 #include "runtime/host_memory.h"
@@ -27,6 +28,7 @@ void require_memory(const Rehearsal& rehearsal, const World& world) {
 
 int train_command(const std::vector<std::string>& args) {
   namespace po = boost::program_options;
+  listen_to_signals();
   const World world = World::join();
   std::optional<RecipeArguments> given;
   RunSize size;

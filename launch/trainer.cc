@@ -48,7 +48,12 @@ void Trainer::initialize() {
 }
 
 void Trainer::micro(std::int64_t step, std::int64_t i, const BatchSource& next) {
-  const Program program(device_, i + 1 < size_.accumulation ? "micro" : "micro.last");
+  // The first writes gradients, the others add to them, the last sends them: what they allocate
+  // for that may differ.
+  const char* const program_name = i + 1 == size_.accumulation ? "micro.last"
+                                   : i == 0                    ? "micro.first"
+                                                               : "micro";
+  const Program program(device_, program_name);
   const TokenBatch batch = upload(next, micro_shape(), device_, &targets_);
   reducer_->begin_micro(i);
   Tape tape;

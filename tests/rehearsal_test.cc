@@ -1,0 +1,30 @@
+#include "launch/rehearsal.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "launch/recipe.h"
+
+namespace fusor::testing {
+namespace {
+
+constexpr const char* kRecipe =
+    "[model]\npreset = llama-tiny\nvocab_size = 256\nseq_len = 16\nlayers = 2\nwidth = 32\n"
+    "heads = 2\nkv_heads = 2\n[train]\nsteps = 10\nmicro_batch = 2\n";
+
+// The first, the last and the micro-batches between may each ask for other memory.
+TEST(Rehearsal, PlansAnyAccumulation) {
+  for (const std::string reduce : {"fast", "exact"})
+    for (const std::string accumulation : {"1", "2", "3", "4"})
+      for (const int ranks : {1, 2}) {
+        std::istringstream text(kRecipe);
+        const Config config = parse_recipe(
+            text, "test.ini", {{"parallel.reduce", reduce}, {"train.accumulation", accumulation}});
+        const Rehearsal rehearsal = rehearse(config, run_size(config, ranks), 0);
+        EXPECT_GT(rehearsal.memory.bytes, 0u) << reduce << ' ' << accumulation << ' ' << ranks;
+      }
+}
+
+}  // namespace
+}  // namespace fusor::testing
