@@ -123,15 +123,17 @@ Prepared by_inner_product(const GemmCall& call) {
   return p;
 }
 
-// Which of the two oneDNN is faster at, as benchmarks/gemm_bench measures it.
+// Which of the two oneDNN is faster at, as benchmarks/gemm_bench measures it. In bf16 the inner
+// product sums into an f32 copy of y, which for the logits of a language model costs more than it
+// gains.
 bool inner_product_is_faster(const GemmCall& call) {
-  constexpr std::int64_t kManyRows = 1024;
+  constexpr std::int64_t kManyRows = 1024, kManyCols = 16384;
   const bool half = call.dtype == DType::bf16;
   switch (call.product) {
     case Product::nt:
-      return half && call.m >= kManyRows;
+      return half && call.m >= kManyRows && call.n < kManyCols;
     case Product::nn:
-      return !call.add && (!half || call.m >= kManyRows);
+      return !call.add && (!half || call.m >= kManyRows || call.n >= kManyCols);
     case Product::tn:
       return half || !call.add;
   }
