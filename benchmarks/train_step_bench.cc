@@ -15,6 +15,7 @@
 #include "launch/recipe.h"
 #include "launch/rehearsal.h"
 #include "launch/trainer.h"
+#include "models/gpt.h"
 #include "runtime/random.h"
 
 namespace fusor {
@@ -56,7 +57,8 @@ void serve(const Config& config) {
   const RunSize size = run_size(config, 1);
   const Rehearsal rehearsal = rehearse(config, size, 0);
   const Device device = Device::arena(rehearsal.memory);
-  Trainer trainer(config, size, Mesh::over(Group(), {}), device);
+  Gpt model(config.model);
+  Trainer trainer(model, config, size, Mesh::over(Group(), {}), device);
   trainer.initialize();
   const auto tokens = static_cast<std::size_t>(size.micro_batch * size.seq_len);
   const std::vector<std::int32_t> text =

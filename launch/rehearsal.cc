@@ -5,6 +5,7 @@
 
 #include "launch/sampler.h"
 #include "launch/trainer.h"
+#include "models/gpt.h"
 #include "ops/add.h"
 #include "ops/fill.h"
 #include "ops/gemm.h"
@@ -34,8 +35,9 @@ Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
     const Device meta = Device::meta(r.trace);
     const auto dp = static_cast<int>(size.dp);
     const Group world = meta_group(r.trace, rank, dp, "world");
-    Trainer trainer(config, size, Mesh::over(world, {.dp = dp}), meta);
-    const Sampler sampler(config, trainer.model(), meta);
+    Gpt model(config.model);
+    Trainer trainer(model, config, size, Mesh::over(world, {.dp = dp}), meta);
+    const Sampler sampler(config, model, meta);
     trainer.initialize();
     trainer.accumulate(0, {});
     trainer.update(0, {0, 0});

@@ -67,8 +67,9 @@ Run::Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, 
       planned_bytes_(rehearsal.memory.bytes),
       device_(Device::arena(rehearsal.memory)),
       mesh_(Mesh::over(world.group(), {.dp = static_cast<int>(size.dp)})),
-      trainer_(config, size, mesh_, device_),
-      sampler_(config, trainer_.model(), device_),
+      model_(config.model),
+      trainer_(model_, config, size, mesh_, device_),
+      sampler_(config, model_, device_),
       saver_(trainer_.parameters(), world, config.log.dir, config.checkpoint) {}
 
 void Run::say(const std::string& text) {

@@ -8,6 +8,7 @@
 #include "launch/sampler.h"
 #include "launch/saver.h"
 #include "launch/trainer.h"
+#include "models/gpt.h"
 #include "runtime/metrics.h"
 #include "runtime/run_log.h"
 #include "runtime/world.h"
@@ -62,6 +63,7 @@ class Run {
   std::size_t planned_bytes_;
   Device device_;
   Mesh mesh_;
+  Gpt model_;
   Trainer trainer_;
   Sampler sampler_;
   Saver saver_;

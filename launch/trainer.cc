@@ -24,12 +24,13 @@ void call_progress(void* transport) { static_cast<Transport*>(transport)->progre
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, const RunSize& size, const Mesh& mesh, const Device& device)
+Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
+                 const Device& device)
     : config_(config),
       size_(size),
       mesh_(mesh),
       device_(device),
-      model_(config.model),
+      model_(model),
       parameters_(parameters_of(model_), config.train.dtype, device, mesh.dp.size()),
       reducer_(make_reducer(config, size, parameters_, mesh)) {
   const Scope scope(device, "trainer");

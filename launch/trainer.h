@@ -5,7 +5,8 @@
 #include "launch/batch.h"
 #include "launch/config.h"
 #include "launch/evaluation.h"
-#include "models/gpt.h"
+#include "models/gpt_config.h"
+#include "models/model.h"
 #include "parallel/gradient_reducer.h"
 #include "parallel/mesh.h"
 #include "parallel/parameter_store.h"
@@ -16,8 +17,10 @@ namespace fusor {
 // rehearsal (a meta device and mesh, no data) and the run.
 class Trainer {
  public:
-  // Collective. `config` is resolved; memory is taken from `device`.
-  Trainer(const Config& config, const RunSize& size, const Mesh& mesh, const Device& device);
+  // Collective. `config` is resolved; `model`, fresh and any, gets its memory from `device` and
+  // must outlive the trainer.
+  Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
+          const Device& device);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -41,7 +44,6 @@ class Trainer {
   // Runs `count` micro-batches of held-out data; sums over all ranks.
   Evaluation evaluate(std::int64_t count, const BatchSource& next);
 
-  const Gpt& model() const { return model_; }
   const ParameterStore& parameters() const { return parameters_; }
   const RunSize& size() const { return size_; }
   const Device& device() const { return device_; }
@@ -56,7 +58,7 @@ class Trainer {
   RunSize size_;
   Mesh mesh_;
   Device device_;
-  Gpt model_;
+  Model& model_;
   ParameterStore parameters_;
   std::unique_ptr<GradientReducer> reducer_;
   Tensor one_, losses_;                          // f64 [1]; f64 [accumulation], sums of nats

@@ -6,6 +6,7 @@
 
 #include "io/safetensors.h"
 #include "launch/trainer.h"
+#include "models/gpt.h"
 #include "runtime/device.h"
 #include "runtime/world.h"
 #include "tests/near.h"
@@ -136,7 +137,8 @@ TEST_P(Parity, LossesAndGradientsArePyTorchs) {
       config_of(layout.shape, layout.micro_batch, layout.accumulation, layout.reduce);
   run_ranks(layout.ranks, [&](World& world) {
     const RunSize size = run_size(config, world.size());
-    Trainer trainer(config, size, Mesh::over(world.group(), {.dp = world.size()}),
+    Gpt model(config.model);
+    Trainer trainer(model, config, size, Mesh::over(world.group(), {.dp = world.size()}),
                     Device::heap(true));
     trainer.initialize();
     load_weights(golden, trainer.parameters());
