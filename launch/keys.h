@@ -26,17 +26,18 @@ constexpr Key fixed_key(std::string_view name, std::string_view help, double lea
 }
 
 // clang-format off
+// The sizes end where a model's bytes would no longer be a number of 64 bits.
 template <class C, class F>
 void visit_model_keys(C& c, F&& f) {
   f(fixed_key("model.preset", "named shape that the other model keys override"), c.preset);
   auto& m = c.model;
-  f(fixed_key("model.vocab_size", "tokens in the vocabulary", 1), m.vocab_size);
-  f(fixed_key("model.seq_len", "most tokens of a sequence", 1), m.seq_len);
-  f(fixed_key("model.layers", "transformer blocks", 1), m.layers);
-  f(fixed_key("model.width", "width of the residual stream (d_model)", 1), m.width);
+  f(fixed_key("model.vocab_size", "tokens in the vocabulary", 1, 1 << 24), m.vocab_size);
+  f(fixed_key("model.seq_len", "most tokens of a sequence", 1, 1 << 24), m.seq_len);
+  f(fixed_key("model.layers", "transformer blocks", 1, 1 << 14), m.layers);
+  f(fixed_key("model.width", "width of the residual stream (d_model)", 1, 1 << 20), m.width);
   f(fixed_key("model.heads", "attention heads", 1), m.heads);
   f(fixed_key("model.kv_heads", "key and value heads (0: as many as heads)"), m.kv_heads);
-  f(fixed_key("model.mlp_hidden", "hidden width of the MLP (0: 4 x width)"), m.mlp_hidden);
+  f(fixed_key("model.mlp_hidden", "hidden width of the MLP (0: 4 x width)", 0, 1 << 22), m.mlp_hidden);
   f(fixed_key("model.norm", "normalisation"), m.norm);
   f(fixed_key("model.activation", "of the MLP; gelu is its tanh form"), m.activation);
   f(fixed_key("model.positions", "position information"), m.positions);

@@ -40,6 +40,19 @@ std::string fixed(double value, int digits) {
   return text.str();
 }
 
+// The checkpoint's folder, or nothing for a new run.
+std::string checkpoint_to_resume(const Config& config, const std::string& checkpoints) {
+  const std::string& mode = config.checkpoint.resume;
+  const bool saved = !saved_steps(checkpoints).empty();
+  require(mode != "must" || saved, checkpoints,
+          " holds no checkpoint and checkpoint.resume is must");
+  require(mode != "never" || !saved, checkpoints,
+          " holds checkpoints of an earlier run and checkpoint.resume is never: set log.dir to "
+          "another folder");
+  if (mode != "auto" && mode != "never" && mode != "must") return find_checkpoint(mode);
+  return saved ? find_checkpoint(checkpoints) : "";
+}
+
 }  // namespace
 
 Dataset open_split(const Config& config, const std::string& split) {
@@ -85,7 +98,7 @@ nlohmann::json Run::state_json() const {
           {"recipe", to_ini(config_)}};
 }
 
-void Run::set_state(const nlohmann::json& saved, const std::string& where) {
+void Run::set_state(const nlohmann::json& saved, const std::string& where) try {
   std::istringstream recipe(saved.at("recipe").get<std::string>());
   require_resumable(parse_recipe(recipe, where + ": recipe"), config_, where);
   state_ = {.step = saved.at("step"),
@@ -96,28 +109,22 @@ void Run::set_state(const nlohmann::json& saved, const std::string& where) {
   require(samples == state_.step * size_.global_batch, where, " has seen ", samples, " samples in ",
           state_.step, " steps, which a global batch of ", size_.global_batch,
           " cannot go on from");
+} catch (const nlohmann::json::exception& error) {
+  raise(where + " was not saved by fusor train: " + error.what());
 }
 
 void Run::start_or_resume() {
-  const std::string& mode = config_.checkpoint.resume;
   const std::string checkpoints = config_.log.dir + "/checkpoints";
-  const bool named = mode != "auto" && mode != "never" && mode != "must";
-  const bool saved = !saved_steps(checkpoints).empty();
-  together(world_, [&] {
-    require(mode != "must" || saved, checkpoints,
-            " holds no checkpoint and checkpoint.resume is must");
-    require(mode != "never" || !saved, checkpoints,
-            " holds checkpoints of an earlier run and checkpoint.resume is never: set log.dir to "
-            "another folder");
-  });
-  trainer_.initialize();
   std::string from = "new run";
-  if (named || saved) {
-    const std::string where = find_checkpoint(named ? mode : checkpoints);
-    const nlohmann::json state = load_checkpoint(where, trainer_.parameters(), world_);
-    together(world_, [&] { set_state(state, where); });
+  together(world_, [&] {
+    const std::string where = checkpoint_to_resume(config_, checkpoints);
+    trainer_.initialize();
+    if (where.empty()) return;
+    Checkpoint checkpoint = open_shared(where, world_);
+    set_state(checkpoint.state(), where);
+    read_checkpoint(checkpoint, trainer_.parameters());
     from = "resumed from " + where + " at step " + std::to_string(state_.step);
-  }
+  });
   if (world_.rank() != 0) return;
   set_aside_after(checkpoints, state_.step);
   fs::create_directories(config_.log.dir);
@@ -160,10 +167,9 @@ bool Run::one_step(Loader& loader) {
     words.push_back(static_cast<int>(rank[0]));
     wish = std::max(wish, static_cast<int>(rank[1]));
   }
-  say(saver_.settle(words));
   report(step, std::chrono::duration<double>(Clock::now() - begin).count());
-  require(std::isfinite(step.loss), "the loss of step ", state_.step, " is ", step.loss,
-          ": lower optimizer.lr, or resume from a checkpoint before it");
+  require_finite(step);  // before a save of weights that have diverged is settled
+  say(saver_.settle(words));
   bool goes_on = true;
   if (due(config_.train.eval_every)) goes_on = evaluate();
   if (due(config_.train.sample_every) && world_.rank() == 0)
@@ -176,6 +182,16 @@ bool Run::one_step(Loader& loader) {
     say("stopping at step " + std::to_string(state_.step) +
         " as asked by SIGTERM; the same command goes on from there");
   return !last;
+}
+
+void Run::require_finite(const Trainer::Step& step) const {
+  const bool finite_loss = std::isfinite(step.loss);
+  if (finite_loss && std::isfinite(step.grad_norm)) return;
+  together(world_, [&] {
+    raise(std::string("the ") + (finite_loss ? "gradient norm" : "loss") + " of step " +
+          std::to_string(state_.step) +
+          " is not finite: lower optimizer.lr, or resume from an earlier checkpoint");
+  });
 }
 
 bool Run::evaluate() {

@@ -48,7 +48,9 @@ class Run {
   void set_state(const nlohmann::json& saved, const std::string& where);
   nlohmann::json state_json() const;
   bool one_step(Loader& loader);  // false: the run ends here
-  bool evaluate();                // false: no gain for as long as the recipe's patience
+  // Every rank has the same loss and norm.
+  void require_finite(const Trainer::Step& step) const;
+  bool evaluate();  // false: no gain for as long as the recipe's patience
   void save();
   void report(const Trainer::Step& step, double seconds);
   void say(const std::string& text);

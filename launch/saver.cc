@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "launch/together.h"
-
 namespace fusor {
 namespace {
 
@@ -88,18 +86,11 @@ Checkpoint open_shared(const std::string& path, const World& world) {
   return checkpoint;
 }
 
-nlohmann::json load_checkpoint(const std::string& path, const ParameterStore& parameters,
-                               const World& world) {
-  nlohmann::json state;
-  together(world, [&] {
-    Checkpoint checkpoint = open_shared(path, world);
-    for (const NamedTensor& t : parameters.state(/*optimizer=*/true))
-      checkpoint.read(whole_tensor(t.name, t.tensor.dtype(), t.tensor.shape()),
-                      {t.tensor.raw(), t.tensor.bytes()});
-    state = checkpoint.state();
-  });
+void read_checkpoint(Checkpoint& checkpoint, const ParameterStore& parameters) {
+  for (const NamedTensor& t : parameters.state(/*optimizer=*/true))
+    checkpoint.read(whole_tensor(t.name, t.tensor.dtype(), t.tensor.shape()),
+                    {t.tensor.raw(), t.tensor.bytes()});
   parameters.refresh_weights();
-  return state;
 }
 
 }  // namespace fusor

@@ -44,9 +44,7 @@ class Saver {
 // share of the shards; throws Error on the one that meets a fault.
 Checkpoint open_shared(const std::string& path, const World& world);
 
-// Loads the checkpoint in `path`, opened like that, into the parameters, and returns its state.
-// Collective; throws Error.
-nlohmann::json load_checkpoint(const std::string& path, const ParameterStore& parameters,
-                               const World& world);
+// Reads weights and optimizer state.
+void read_checkpoint(Checkpoint& checkpoint, const ParameterStore& parameters);
 
 }  // namespace fusor

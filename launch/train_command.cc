@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <optional>
+#include <sstream>
 
 #include "launch/commands.h"
 #include "launch/recipe.h"
@@ -15,13 +16,34 @@ namespace fusor {
 namespace {
 
 // Every rank of a host takes its arena at once; the kernel would find out too late, and kill one.
-void require_memory(const Rehearsal& rehearsal, const World& world) {
-  const std::size_t needed = rehearsal.memory.bytes * static_cast<std::size_t>(world.local_size());
+void require_memory(std::size_t bytes, const char* about, const World& world) {
+  const auto ranks = static_cast<std::size_t>(world.local_size());
   const std::size_t available = available_host_memory();
-  require(needed <= available, "this run needs ", readable_bytes(rehearsal.memory.bytes), " x ",
-          world.local_size(), " ranks on host ", world.host(), ", where ",
-          readable_bytes(available),
+  require(bytes <= available / ranks, "this run needs ", about, readable_bytes(bytes), " x ", ranks,
+          " ranks on host ", world.host(), ", where ", readable_bytes(available),
           " are free: use more hosts, a smaller train.micro_batch or model");
+}
+
+// Master weights, gradients and two moments. A model a thousand times too large is refused by this,
+// before a rehearsal that would take minutes.
+std::size_t least_memory(const Config& config) {
+  const auto parameters = static_cast<std::size_t>(num_parameters(config.model));
+  return 4 * parameters * size_of(acc_dtype(config.train.dtype));
+}
+
+// Throws Error on all ranks when two were given different recipes. Collective.
+void require_same_recipe(const Group& world, const Config& config) {
+  const std::vector<std::string> recipes = gather_texts(world, to_ini(config), "set-up/recipes");
+  const auto recipe_of = [&](std::size_t rank) {
+    std::istringstream text(recipes[rank]);
+    return parse_recipe(text, "the recipe of rank " + std::to_string(rank));
+  };
+  for (std::size_t rank = 1; rank < recipes.size(); ++rank) {
+    if (recipes[rank] == recipes[0]) continue;
+    const Difference d = differences(recipe_of(0), recipe_of(rank)).at(0);
+    raise("ranks 0 and " + std::to_string(rank) + " have different recipes: " + d.key + " = " +
+          d.before + " and " + d.key + " = " + d.after);
+  }
 }
 
 }  // namespace
@@ -42,12 +64,16 @@ int train_command(const std::vector<std::string>& args) {
     require(!given->config.data.path.empty(), "data.path is not set: name the dataset's folder");
     const std::int64_t threads = given->config.parallel.threads;
     omp_set_num_threads(threads > 0 ? static_cast<int>(threads) : world.threads());
+    require_memory(least_memory(given->config), "more than ", world);
     rehearsal = rehearse(given->config, size, world.rank());
-    require_memory(rehearsal, world);
+    require_memory(rehearsal.memory.bytes, "", world);
     data.emplace(RunData::open(given->config));
   });
   if (!given) return 0;
-  require_same_collectives(world.group(), rehearsal.trace);
+  together(world, [&] {
+    require_same_collectives(world.group(), rehearsal.trace);
+    require_same_recipe(world.group(), given->config);
+  });
   Run(given->config, size, rehearsal, std::move(*data), world).train();
   return 0;
 }
