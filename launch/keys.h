@@ -95,7 +95,7 @@ void visit_train_keys(C& c, F&& f) {
   f(key("train.accumulation", "micro-batches per rank and step (0: derived)"), t.accumulation);
   f(fixed_key("train.seed", "of weights, data order and dropout"), t.seed);
   f(fixed_key("train.dtype", "of activations; master weights and sums are at least f32"), t.dtype);
-  f(key("train.eval_every", "steps between evaluations (0: at the end)"), t.eval_every);
+  f(key("train.eval_every", "steps between evaluations (0: none)"), t.eval_every);
   f(key("train.eval_batches", "global batches per evaluation (0: all)"), t.eval_batches);
   f(key("train.sample_every", "steps between samples of text (0: none)"), t.sample_every);
   f(key("train.sample_prompt", "what a sample goes on from"), t.sample_prompt);
@@ -113,7 +113,7 @@ void visit_keys(C& c, F&& f) {
   visit_parallel_keys(c, f);
   visit_optimizer_keys(c, f);
   visit_train_keys(c, f);
-  f(key("checkpoint.every", "steps between checkpoints (0: at the end)"), c.checkpoint.every);
+  f(key("checkpoint.every", "steps between checkpoints; there is one at the end too"), c.checkpoint.every);
   f(key("checkpoint.keep_last", "newest checkpoints kept (0: all)"), c.checkpoint.keep_last);
   f(key("checkpoint.keep_every", "checkpoints at multiples of this step are kept for good (0: none)"),
     c.checkpoint.keep_every);

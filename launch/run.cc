@@ -177,7 +177,7 @@ bool Run::one_step(Loader& loader) {
   const bool stop = wish == static_cast<int>(Wish::save_and_stop);
   const bool last = state_.step == size_.steps || stop || !goes_on;
   const bool asked = wish != static_cast<int>(Wish::none);
-  if (due(config_.checkpoint.every) || asked || (last && config_.checkpoint.every > 0)) save();
+  if (due(config_.checkpoint.every) || asked || last) save();
   if (stop)
     say("stopping at step " + std::to_string(state_.step) +
         " as asked by SIGTERM; the same command goes on from there");

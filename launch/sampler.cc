@@ -32,6 +32,9 @@ Sampler::Sampler(const Config& config, const Gpt& model, const Device& device)
       count_(config.train.sample_tokens),
       prompt_(byte_tokens(config.train.sample_prompt.empty() ? "\n" : config.train.sample_prompt)) {
   if (config.train.sample_every == 0) return;
+  for (const std::int32_t token : prompt_)
+    require(token < config.model.vocab_size, "train.sample_prompt holds the byte ", token,
+            " but model.vocab_size is ", config.model.vocab_size);
   const std::int64_t length = std::ssize(prompt_) + count_;
   generator_ = std::make_unique<Generator>(model, std::min(length, config.model.seq_len),
                                            config.train.dtype, device);

@@ -109,6 +109,8 @@ TEST_F(BadInput, TrainingIsToldInOneSentence) {
        "8"},
       {"tiny.ini --data.path=none", "there is no dataset folder none"},
       {"tiny.ini --model.vocab_size=255", "text has 256 token ids but model.vocab_size is 255"},
+      {"tiny.ini --model.vocab_size=100 --train.sample_every=1 --train.sample_prompt=oh",
+       "train.sample_prompt holds the byte 111 but model.vocab_size is 100"},
       {"tiny.ini --checkpoint.resume=must",
        "runs/tiny/checkpoints holds no checkpoint and checkpoint.resume is must"},
   };
@@ -142,7 +144,7 @@ TEST_F(BadInput, ATrainedModelIsToldInOneSentence) {
   for (const Mistake& row : without_run)
     EXPECT_EQ(mistake(row.arguments), "fusor: " + row.sentence + "\n");
 
-  const Outcome trained = run("train tiny.ini --model.vocab_size=300 --checkpoint.every=2");
+  const Outcome trained = run("train tiny.ini --model.vocab_size=300");
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string newest = "runs/tiny/checkpoints/step-00000002";
   const std::vector<Mistake> with_run{

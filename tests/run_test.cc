@@ -193,7 +193,7 @@ TEST_F(Runs, TrainEvaluateAndGenerate) {
 }
 
 TEST_F(Runs, EvaluationComputesInAnyDtype) {
-  fusor(train("run", "--train.dtype=bf16 --checkpoint.every=40"));
+  fusor(train("run", "--train.dtype=bf16"));
   const auto loss = [&](const std::string& dtype) {
     const std::string report = fusor("eval --from " + path("run") + " --dtype " + dtype);
     return std::stod(report.substr(report.find("\nloss ") + 6));
@@ -224,7 +224,7 @@ TEST_F(Runs, SigtermSavesAndTheSameCommandGoesOn) {
 
 // Often, so that some arrive while each kernel runs.
 TEST_F(Runs, SigusrSavesAndTheRunGoesOn) {
-  Job job(on(1, train("run", "--train.steps=100000 --checkpoint.every=0")), folder_ / "log");
+  Job job(on(1, train("run", "--train.steps=100000")), folder_ / "log");
   ASSERT_TRUE(wait_for([&] { return metrics("run", "train").size() >= 2; })) << job.output();
   EXPECT_FALSE(saved("run"));
   for (int i = 0; i < 1000; ++i) {
