@@ -12,6 +12,7 @@
 #include "launch/recipe.h"
 #include "launch/signals.h"
 #include "launch/together.h"
+#include "runtime/host_memory.h"
 #include "runtime/spans.h"
 
 namespace fusor {
@@ -152,7 +153,8 @@ void Run::train() {
   if (!config_.log.trace.empty())
     say("spans in " + write_spans(config_.log.trace, world_.rank(), world_.size(), world_.host()));
   say("arena peak " + std::to_string(device_.high_water()) + " bytes, planned " +
-      std::to_string(planned_bytes_));
+      std::to_string(planned_bytes_) + "; resident peak of the process " +
+      readable_bytes(peak_resident_bytes()));
 }
 
 bool Run::one_step(Loader& loader) {
