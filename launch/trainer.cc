@@ -44,6 +44,9 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
   }
 }
 
+// The device may outlive the mesh.
+Trainer::~Trainer() { device_.backend().progress = nullptr; }
+
 void Trainer::initialize() {
   parameters_.initialize(static_cast<std::uint64_t>(config_.train.seed));
 }

@@ -23,6 +23,7 @@ class Trainer {
           const Device& device);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
+  ~Trainer();
 
   // What each rank adds to the one gather of every step: a number for each, in the order given.
   using Flags = std::vector<double>;

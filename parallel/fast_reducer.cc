@@ -32,11 +32,15 @@ class FastReducer final : public GradientReducer {
     if (i == 0) store_.restart_gradients();
     last_ = i == micros_ - 1;
   }
-  void end_micro(std::int64_t) override {}
-
-  void finish() override {
+  // What is still to be sent goes now, so that a call between this and finish() is at the same
+  // place in every rank's order.
+  void end_micro(std::int64_t) override {
+    if (!last_) return;
     store_.zero_unused_gradients();
     while (next_ < buckets_.size()) send_next();
+  }
+
+  void finish() override {
     for (Bucket& bucket : buckets_) {
       bucket.pending.wait();
       bucket.missing = bucket.parameters;

@@ -10,6 +10,8 @@ namespace fusor {
 // ParameterStore::gradients(). Sums, not means: the optimizer divides by the number of targets.
 //   for each micro-batch i: begin_micro(i); forward and backward; end_micro(i)
 //   finish()
+// Collective in end_micro of the last micro-batch, or before, and in finish(); other calls of dp
+// may stand between the two.
 class GradientReducer {
  public:
   virtual ~GradientReducer() = default;

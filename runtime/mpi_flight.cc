@@ -94,6 +94,7 @@ std::byte* MpiFlight::new_staging(std::size_t bytes) {
 }
 
 bool MpiFlight::test() {
+  if (failure_) std::rethrow_exception(failure_);
   for (; complete_ < requests_.size(); ++complete_) {
     int flag = 0;
     MPI_Status status;
@@ -107,12 +108,22 @@ bool MpiFlight::test() {
 
 void MpiFlight::wait() {
   const Span waiting(label_);
+  if (failure_) std::rethrow_exception(failure_);
   for (; complete_ < requests_.size(); ++complete_) {
     MPI_Status status;
     check_mpi(MPI_Wait(&requests_[complete_], &status), label_);
     check_received(status);
   }
   land();
+}
+
+void MpiFlight::advance() noexcept {
+  if (failure_) return;
+  try {
+    test();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
 }
 
 void MpiFlight::land() {

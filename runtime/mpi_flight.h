@@ -1,6 +1,7 @@
 #pragma once
 #include <mpi.h>
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,8 @@ class MpiFlight final : public Pending::Work {
 
   bool test() override;
   void wait() override;
+  // test() from where nothing may be thrown: test() or wait() throws the error that it met.
+  void advance() noexcept;
 
   const std::string& label() const { return label_; }
   const CommCall& call() const { return call_; }
@@ -44,6 +47,7 @@ class MpiFlight final : public Pending::Work {
   std::size_t complete_ = 0;  // requests[0, complete) are
   std::unique_ptr<std::byte[]> staging_;
   std::function<void()> finish_;
+  std::exception_ptr failure_;  // of advance()
   bool landed_ = false;
 };
 

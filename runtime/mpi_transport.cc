@@ -49,8 +49,8 @@ class MpiTransport final : public Transport {
     return std::make_unique<MpiTransport>(MpiComm(part), std::move(name), max_count_);
   }
 
-  void progress() override {
-    if (!airborne_->empty()) airborne_->front()->test();
+  void progress() noexcept override {
+    if (!airborne_->empty()) airborne_->front()->advance();
   }
 
  private:

@@ -85,8 +85,8 @@ bool Pending::done() { return !work_ || work_->test(); }
 
 void Pending::wait() {
   if (!work_) return;
-  work_->wait();
-  work_.reset();
+  const std::unique_ptr<Work> work = std::move(work_);  // an error is thrown once
+  work->wait();
 }
 
 std::string Transport::describe(const CommCall& call) const {

@@ -88,8 +88,9 @@ class Transport {
   Pending recv(Tensor t, int peer, std::string_view what);
   void barrier(std::string_view what);  // blocks
 
-  // Moves what is in flight on; cheap. MPI's non-blocking calls advance only inside MPI.
-  virtual void progress() {}
+  // Moves what is in flight on; cheap. MPI's non-blocking calls advance only inside MPI. Devices
+  // call it between operators: an error is thrown by the wait() for the call that met it.
+  virtual void progress() noexcept {}
 
  protected:
   Transport(int rank, int size, std::string name)

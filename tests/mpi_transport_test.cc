@@ -24,5 +24,22 @@ TEST(MpiTransport, RowsInPieces) {
   }
 }
 
+// progress() is called from destructors, where an error would end the process without a word.
+TEST(MpiTransport, ProgressLeavesErrorsToWait) {
+  const Group& g = test_world().group();
+  const int next = (g.rank() + 1) % g.size(), last = (g.rank() + g.size() - 1) % g.size();
+  Pending received = g->recv(Tensor({5}, DType::f32), last, "short");
+  g->send(Tensor({3}, DType::f32), next, "short").wait();
+  g->barrier("sent");
+  for (int i = 0; i < 1000; ++i) g->progress();
+  try {
+    received.wait();
+    ADD_FAILURE() << "a message of another size";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "recv \"short\" over world: rank " + std::to_string(last) + " sent 12 bytes, not 20");
+  }
+}
+
 }  // namespace
 }  // namespace fusor

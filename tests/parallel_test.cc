@@ -130,6 +130,7 @@ std::vector<double> reduced(int ranks, bool exact, std::int64_t bucket_bytes) {
         backward(world.rank() * micros + i, weights.all());
         reducer->end_micro(i);
       }
+      gather_texts(world.group(), "loss", "as the trainer does");
       reducer->finish();
     }
     auto& mine = results[static_cast<std::size_t>(world.rank())];
