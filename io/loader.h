@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "io/dataset.h"
+#include "runtime/target.h"
 
 namespace fusor {
-
-// The target of a token that is not there: the loss and its mean leave it out.
-inline constexpr std::int32_t kIgnoredTarget = -1;
 
 enum class Sampling : std::uint8_t {
   shuffled,  // endless; each epoch in an order of its own (io/order.h)

@@ -1,11 +1,8 @@
 #pragma once
-#include <cstdint>
-
 #include "ops/tape.h"
+#include "runtime/target.h"
 
 namespace fusor {
-
-inline constexpr std::int32_t kIgnoredTarget = -1;
 
 // loss f64 [1] = sum_n -log softmax(logits[n,:])[targets[n]] over rows n that are not ignored.
 // logits [N, V]   targets i32 [N], each in [0, V) or kIgnoredTarget

@@ -3,9 +3,21 @@ foreach(check layers sizes)
   add_test(NAME repository.${check} COMMAND ${CMAKE_COMMAND} -P cmake/check_${check}.cmake
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endforeach()
-# Every public header compiles alone, with nothing but its own target's include folders.
+# Every public header compiles alone, with nothing but its own target's include folders; and all of
+# them compile together, in one translation unit.
+get_property(libraries GLOBAL PROPERTY FUSOR_LIBRARIES)
+foreach(library ${libraries})
+  get_target_property(headers ${library} HEADER_SET)
+  list(APPEND all_headers ${headers})
+endforeach()
+list(TRANSFORM all_headers PREPEND "#include \"")
+list(TRANSFORM all_headers APPEND "\"\n")
+list(JOIN all_headers "" all_headers)
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/all_headers.cc CONTENT "${all_headers}")
+add_library(all_headers OBJECT EXCLUDE_FROM_ALL ${CMAKE_CURRENT_BINARY_DIR}/all_headers.cc)
+target_link_libraries(all_headers PRIVATE ${libraries})
 add_test(NAME repository.headers
-         COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target all_verify_interface_header_sets)
+         COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target all_headers all_verify_interface_header_sets)
 set_tests_properties(repository.headers PROPERTIES TIMEOUT 600)
 
 # An outside project builds against what cmake --install put into an empty folder.
