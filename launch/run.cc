@@ -116,9 +116,13 @@ void Run::set_state(const nlohmann::json& saved, const std::string& where) try {
 
 void Run::start_or_resume() {
   const std::string checkpoints = config_.log.dir + "/checkpoints";
-  std::string from = "new run";
+  std::string from = "new run", where;
   together(world_, [&] {
-    const std::string where = checkpoint_to_resume(config_, checkpoints);
+    if (world_.rank() == 0) where = checkpoint_to_resume(config_, checkpoints);
+  });
+  // Rank 0's choice: the hosts of a network file system may not see the same newest one.
+  where = gather_texts(world_.group(), where, "set-up/checkpoint").front();
+  together(world_, [&] {
     trainer_.initialize();
     if (where.empty()) return;
     Checkpoint checkpoint = open_shared(where, world_);
@@ -149,12 +153,14 @@ void Run::train() {
     while (one_step(loader) && state_.step < size_.steps) {
     }
   }
-  say(saver_.finish());
+  const Saver::Outcome end = saver_.finish();
   if (!config_.log.trace.empty())
     say("spans in " + write_spans(config_.log.trace, world_.rank(), world_.size(), world_.host()));
   say("arena peak " + std::to_string(device_.high_water()) + " bytes, planned " +
       std::to_string(planned_bytes_) + "; resident peak of the process " +
       readable_bytes(peak_resident_bytes()));
+  together(world_, [&] { require(end.saved, end.text); });
+  say(end.text);
 }
 
 bool Run::one_step(Loader& loader) {
@@ -170,8 +176,10 @@ bool Run::one_step(Loader& loader) {
     wish = std::max(wish, static_cast<int>(rank[1]));
   }
   report(step, std::chrono::duration<double>(Clock::now() - begin).count());
-  require_finite(step);  // before a save of weights that have diverged is settled
-  say(saver_.settle(words));
+  require_finite(step.loss, "loss");  // before a save of weights that have diverged is settled
+  require_finite(step.grad_norm, "gradient norm");
+  const Saver::Outcome before = saver_.settle(words);
+  say(before.saved ? before.text : before.text + "; the run goes on");
   bool goes_on = true;
   if (due(config_.train.eval_every)) goes_on = evaluate();
   if (due(config_.train.sample_every) && world_.rank() == 0)
@@ -179,31 +187,31 @@ bool Run::one_step(Loader& loader) {
   const bool stop = wish == static_cast<int>(Wish::save_and_stop);
   const bool last = state_.step == size_.steps || stop || !goes_on;
   const bool asked = wish != static_cast<int>(Wish::none);
-  if (due(config_.checkpoint.every) || asked || last) save();
+  if (due(config_.checkpoint.every) || asked || last) saver_.start(state_.step, state_json());
   if (stop)
     say("stopping at step " + std::to_string(state_.step) +
-        " as asked by SIGTERM; the same command goes on from there");
+        " as asked by SIGTERM; checkpoint.resume = auto goes on from there");
   return !last;
 }
 
-void Run::require_finite(const Trainer::Step& step) const {
-  const bool finite_loss = std::isfinite(step.loss);
-  if (finite_loss && std::isfinite(step.grad_norm)) return;
+void Run::require_finite(double value, const std::string& name) const {
+  if (std::isfinite(value)) return;
   together(world_, [&] {
-    raise(std::string("the ") + (finite_loss ? "gradient norm" : "loss") + " of step " +
-          std::to_string(state_.step) +
+    raise("the " + name + " of step " + std::to_string(state_.step) +
           " is not finite: lower optimizer.lr, or resume from an earlier checkpoint");
   });
 }
 
 bool Run::evaluate() {
-  LoaderConfig config =
+  const LoaderConfig config =
       evaluation_config(size_.seq_len, size_.micro_batch, world_.rank(), world_.size());
   Loader loader(*data_.val, config);
   std::int64_t count = loader.num_steps();
-  if (config_.train.eval_batches > 0) count = std::min(count, config_.train.eval_batches);
+  if (const std::int64_t batches = config_.train.eval_batches; batches > 0)
+    count = std::min(count, batches * size_.accumulation);  // of each rank's micro-batches
   const Evaluation e = trainer_.evaluate(count, [&] { return loader.next(); });
   const double loss = e.loss / static_cast<double>(e.targets);
+  require_finite(loss, "held-out loss");
   const bool gain =
       state_.evaluations++ == 0 || loss < state_.best_loss - config_.train.early_stop_min_delta;
   state_.without_gain = gain ? 0 : state_.without_gain + 1;
@@ -217,11 +225,6 @@ bool Run::evaluate() {
   if (patience == 0 || state_.without_gain < patience) return true;
   say("stopping early: no gain in " + std::to_string(patience) + " evaluations");
   return false;
-}
-
-void Run::save() {
-  say(saver_.finish());  // an earlier one that is still under way
-  saver_.start(state_.step, state_json());
 }
 
 void Run::report(const Trainer::Step& step, double seconds) {

@@ -48,10 +48,9 @@ class Run {
   void set_state(const nlohmann::json& saved, const std::string& where);
   nlohmann::json state_json() const;
   bool one_step(Loader& loader);  // false: the run ends here
-  // Every rank has the same loss and norm.
-  void require_finite(const Trainer::Step& step) const;
+  // Collective: every rank has the same value.
+  void require_finite(double value, const std::string& name) const;
   bool evaluate();  // false: no gain for as long as the recipe's patience
-  void save();
   void report(const Trainer::Step& step, double seconds);
   void say(const std::string& text);
   bool due(std::int64_t every) const { return every > 0 && state_.step % every == 0; }

@@ -46,20 +46,20 @@ int Saver::before_update() {
   }
 }
 
-std::string Saver::settle(const std::vector<int>& words) {
+Saver::Outcome Saver::settle(const std::vector<int>& words) {
   if (std::ranges::all_of(words, [](int word) { return word == 0; })) return {};
-  const std::string step = std::to_string(writer_.step());
-  if (std::ranges::all_of(words, [](int word) { return word == 1; })) {
-    try {
-      writer_.commit(state_, {config_.keep_last, config_.keep_every});
-      return "checkpoint of step " + step + " saved";
-    } catch (const Error& e) {  // rank 0's: the older checkpoints stand, and so does the run
-      return "checkpoint of step " + step + " not saved, the run goes on: " + e.what();
-    }
+  const std::string checkpoint = "checkpoint of step " + std::to_string(writer_.step());
+  if (std::ranges::any_of(words, [](int word) { return word != 1; })) {
+    const std::string failure = failure_of_ranks();
+    writer_.discard();
+    return {false, checkpoint + " not saved: " + failure};
   }
-  const std::string failure = failure_of_ranks();
-  writer_.discard();
-  return "checkpoint of step " + step + " not saved, the run goes on: " + failure;
+  try {
+    writer_.commit(state_, {config_.keep_last, config_.keep_every});
+    return {true, checkpoint + " saved"};
+  } catch (const Error& error) {
+    return {false, checkpoint + " not saved: " + error.what()};
+  }
 }
 
 std::string Saver::failure_of_ranks() {
@@ -70,7 +70,7 @@ std::string Saver::failure_of_ranks() {
   return "no reason given";
 }
 
-std::string Saver::finish() {
+Saver::Outcome Saver::finish() {
   std::vector<int> words;
   for (const std::string& word :
        gather_texts(world_.group(), std::to_string(before_update()), "checkpoint/end"))

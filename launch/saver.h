@@ -24,11 +24,15 @@ class Saver {
   // Before the weights change: waits until they have been read. Returns this rank's word for
   // settle(): 0 nothing under way, 1 done, 2 failed.
   int before_update();
-  // With every rank's word: makes the checkpoint visible, or forgets it if any rank failed. Returns
-  // what there is to tell a person, or nothing.
-  std::string settle(const std::vector<int>& words);
+  struct Outcome {
+    bool saved = true;  // or nothing was under way; a failure to publish is rank 0's alone to see
+    std::string text;   // what there is to tell a person, or nothing
+  };
+  // With every rank's word: makes the checkpoint visible, or forgets it if any rank failed; the
+  // older ones stand then.
+  Outcome settle(const std::vector<int>& words);
   // At the end of the run: before_update() and settle() with a gather of their own. Collective.
-  std::string finish();
+  Outcome finish();
 
  private:
   std::string failure_of_ranks();

@@ -192,6 +192,37 @@ TEST_F(Runs, TrainEvaluateAndGenerate) {
   }
 }
 
+// train.eval_batches counts global batches: the same text, so the same bits, on any ranks.
+TEST_F(Runs, APartialEvaluationIsTheSameOnAnyRanks) {
+  const std::string some = "--train.steps=5 --train.eval_every=4 --train.eval_batches=1";
+  for (const int ranks : {1, 2}) fusor(train("np" + std::to_string(ranks), some), ranks);
+  EXPECT_EQ(metrics("np1", "eval").size(), 1u);
+  EXPECT_EQ(metrics("np1", "eval"), metrics("np2", "eval"));
+  EXPECT_THAT(text_of(folder_ / "np1" / "run.log"), HasSubstr("over 192 tokens"));  // 8 x 24
+}
+
+// A file where the folder of a checkpoint should be made.
+TEST_F(Runs, AFailedSaveIsSurvivedButNotTheLast) {
+  for (const int ranks : {1, 2}) {
+    const std::string run = "np" + std::to_string(ranks);
+    fs::create_directories(folder_ / run / "checkpoints");
+    const auto block = [&](int step) {
+      std::ofstream(folder_ / run / "checkpoints" /
+                    ("step-0000000" + std::to_string(step) + ".tmp"));
+    };
+    block(3);
+    EXPECT_THAT(fusor(train(run, "--train.steps=6 --checkpoint.every=3"), ranks),
+                HasSubstr("checkpoint of step 3 not saved: cannot create"));
+    block(8);
+    const std::string more = train(run, "--train.steps=8");
+    const Outcome end = spawn(on(ranks, more));
+    EXPECT_NE(end.status, 0);
+    EXPECT_THAT(end.output, HasSubstr(": checkpoint of step 8 not saved: cannot create"));
+    fs::remove(folder_ / run / "checkpoints" / "step-00000008.tmp");
+    EXPECT_THAT(fusor(more, ranks), HasSubstr("step-00000006 at step 6"));
+  }
+}
+
 TEST_F(Runs, EvaluationComputesInAnyDtype) {
   fusor(train("run", "--train.dtype=bf16"));
   const auto loss = [&](const std::string& dtype) {
