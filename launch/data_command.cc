@@ -26,6 +26,8 @@ constexpr const char* kUsage =
     "text packs files into a dataset, inspect shows what a dataset holds, verify checks all of "
     "it, cat writes a split's text.\n";
 
+bool is_hex_digit(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
+
 // "\n" typed as two characters becomes one, as do \t, \r, \0, \\ and \xHH.
 std::string unescape(const std::string& text) {
   static constexpr std::string_view kLetters = "ntr0\\", kMeanings("\n\t\r\0\\", 5);
@@ -36,8 +38,8 @@ std::string unescape(const std::string& text) {
       continue;
     }
     const char letter = ++i < text.size() ? text[i] : ' ';
-    if (letter == 'x' && i + 2 < text.size() && std::isxdigit(text[i + 1]) &&
-        std::isxdigit(text[i + 2])) {
+    if (letter == 'x' && i + 2 < text.size() && is_hex_digit(text[i + 1]) &&
+        is_hex_digit(text[i + 2])) {
       result += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
       i += 2;
       continue;

@@ -53,8 +53,8 @@ template <class C, class F>
 void visit_data_keys(C& c, F&& f) {
   f(key("data.path", "dataset folder, as fusor data writes it"), c.data.path);
   f(fixed_key("data.seq_len", "tokens per sample (0: model.seq_len)"), c.data.seq_len);
-  f(key("data.loader_threads", "threads that read shards, per rank", 1), c.data.loader_threads);
-  f(key("data.prefetch", "micro-batches read ahead", 1), c.data.prefetch);
+  f(key("data.loader_threads", "threads that read shards, per rank", 1, 1 << 10), c.data.loader_threads);
+  f(key("data.prefetch", "micro-batches in memory, the one in use included", 2, 1 << 20), c.data.prefetch);
   f(key("data.verify", "check the shards' checksums before training"), c.data.verify);
 }
 
@@ -67,8 +67,8 @@ void visit_parallel_keys(C& c, F&& f) {
   f(key("parallel.cp", "context-parallel size", 1), p.cp);
   f(key("parallel.ep", "expert-parallel size", 1), p.ep);
   f(key("parallel.reduce", "gradient sums: fast, or exact to the bit for every layout"), p.reduce);
-  f(key("parallel.bucket_mb", "gradients reduced together, in MB"), p.bucket_mb);
-  f(key("parallel.threads", "compute threads per rank (0: cores / ranks of the node)"), p.threads);
+  f(key("parallel.bucket_mb", "gradients reduced together, in MiB", 0, 1 << 20), p.bucket_mb);
+  f(key("parallel.threads", "compute threads per rank (0: cores / ranks of the node)", 0, 1 << 14), p.threads);
 }
 
 template <class C, class F>
@@ -90,9 +90,9 @@ void visit_train_keys(C& c, F&& f) {
   auto& t = c.train;
   f(key("train.steps", "optimizer steps (0: from train.tokens, else 1000)"), t.steps);
   f(key("train.tokens", "tokens to train on, in place of train.steps"), t.tokens);
-  f(key("train.global_batch", "samples per step over all ranks (0: derived)"), t.global_batch);
-  f(key("train.micro_batch", "samples per forward pass of a rank (0: derived)"), t.micro_batch);
-  f(key("train.accumulation", "micro-batches per rank and step (0: derived)"), t.accumulation);
+  f(key("train.global_batch", "samples per step over all ranks (0: derived)", 0, 1 << 30), t.global_batch);
+  f(key("train.micro_batch", "samples per forward pass of a rank (0: derived)", 0, 1 << 20), t.micro_batch);
+  f(key("train.accumulation", "micro-batches per rank and step (0: derived)", 0, 1 << 20), t.accumulation);
   f(fixed_key("train.seed", "of weights, data order and dropout"), t.seed);
   f(fixed_key("train.dtype", "of activations; master weights and sums are at least f32"), t.dtype);
   f(key("train.eval_every", "steps between evaluations (0: none)"), t.eval_every);

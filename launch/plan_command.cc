@@ -27,8 +27,11 @@ void print_plan(const Config& config, const RunSize& size, const Rehearsal& r) {
 int plan_command(const std::vector<std::string>& args) {
   namespace po = boost::program_options;
   std::int64_t ranks = 1;
+  int rank = 0;
   po::options_description own("plan");
   own.add_options()("ranks,N", po::value(&ranks)->default_value(1), "ranks of the run")(
+      "rank", po::value(&rank)->default_value(0),
+      "whose plan: parallel.reduce = exact may ask some ranks for more memory")(
       "collectives", "also list every collective of a step, in order");
   // -np N, as mpirun spells it.
   std::vector<std::string> spelled = args;
@@ -38,9 +41,10 @@ int plan_command(const std::vector<std::string>& args) {
       "plan", "Rehearses a run on shapes alone: its memory, collectives and step time.", spelled,
       own);
   if (!given) return 0;
-  require(ranks > 0, "fusor plan: a run needs at least one rank, not ", ranks);
+  require(ranks > 0 && ranks <= 1 << 20, "fusor plan: a run has 1 to 1048576 ranks, not ", ranks);
+  require(rank >= 0 && rank < ranks, "fusor plan: there is no rank ", rank, " of ", ranks);
   const RunSize size = run_size(given->config, ranks);
-  const Rehearsal rehearsal = rehearse(given->config, size, 0);
+  const Rehearsal rehearsal = rehearse(given->config, size, rank);
   print_plan(given->config, size, rehearsal);
   if (given->options.contains("collectives"))
     std::cout << '\n' << planned_collectives(rehearsal.trace);

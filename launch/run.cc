@@ -32,7 +32,7 @@ LoaderConfig training_loader(const Config& config, const RunSize& size, std::int
           .sampling = Sampling::shuffled,
           .seed = static_cast<std::uint64_t>(config.train.seed),
           .num_threads = static_cast<int>(config.data.loader_threads),
-          .depth = static_cast<int>(std::max<std::int64_t>(config.data.prefetch, 2))};
+          .depth = static_cast<int>(config.data.prefetch)};
 }
 
 std::string fixed(double value, int digits) {

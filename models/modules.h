@@ -15,8 +15,8 @@ struct Linear {
   std::optional<Parameter> b;
 
   Linear(const std::string& name, std::int64_t in, std::int64_t out, double std, bool bias);
-  // Several projections of one input as one product: `names` share the rows of w equally or as
-  // given by `rows`, and each keeps its own name ("block.0.attn.q").
+  // Several projections of one input as one product: `parts` are consecutive rows of w, and each
+  // keeps its own name ("block.0.attn.q").
   Linear(const std::vector<Piece>& parts, std::int64_t in, double std, bool bias);
 
   Var operator()(const Var& x) const;

@@ -1,5 +1,4 @@
 #pragma once
-#include <array>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -34,8 +33,5 @@ struct MemoryPlan {
 // share that space. A program rehearsed more than once must repeat itself. Throws Error when a
 // program does not, or leaves memory behind, naming the layer.
 MemoryPlan plan_memory(const Trace&);
-
-// Bytes by owner at the moment of the program's peak; persistent slots included.
-using OwnerBytes = std::array<std::size_t, kNumOwners>;
 
 }  // namespace fusor

@@ -100,6 +100,8 @@ TEST_F(BadInput, TrainingIsToldInOneSentence) {
        "fusor train: unknown option \"--train.step\", did you mean \"--train.steps\"?"},
       {"tiny.ini --train.steps=ten", "command line: train.steps = ten is not a whole number"},
       {"tiny.ini --optimizer.lr=-1", "command line: optimizer.lr = -1 must be at least 0"},
+      {"tiny.ini --data.prefetch=1",
+       "command line: data.prefetch = 1 must be at least 2 and below 1048576"},
       {"tiny.ini --parallel.reduce=slow",
        "command line: parallel.reduce = slow is not one of fast|exact"},
       {"tiny.ini --model.heads=3", "tiny.ini: model.heads 3 does not divide model.width 16"},

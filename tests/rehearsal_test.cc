@@ -26,5 +26,14 @@ TEST(Rehearsal, PlansAnyAccumulation) {
       }
 }
 
+// Micro-batches 0, 1, 2 of six are (0+1) and 2; 3, 4, 5 are three sums until 5 has come.
+TEST(Rehearsal, ExactSumsMayTakeMoreMemoryOnSomeRanks) {
+  std::istringstream text(kRecipe);
+  const Config config =
+      parse_recipe(text, "test.ini", {{"parallel.reduce", "exact"}, {"train.accumulation", "3"}});
+  const RunSize size = run_size(config, 2);
+  EXPECT_GT(rehearse(config, size, 1).memory.bytes, rehearse(config, size, 0).memory.bytes);
+}
+
 }  // namespace
 }  // namespace fusor::testing
