@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <iomanip>
 #include <numbers>
 #include <sstream>
 
 #include "io/checkpoint_folder.h"
+#include "io/output_file.h"
 #include "launch/recipe.h"
 #include "launch/signals.h"
 #include "launch/together.h"
@@ -136,7 +136,11 @@ void Run::start_or_resume() {
   log_.emplace(config_.log.dir + "/run.log", stdout, is_terminal(stdout));
   metrics_.emplace(config_.log.dir + "/metrics.jsonl", state_.step,
                    [this](const std::string& problem) { say(problem); });
-  std::ofstream(config_.log.dir + "/recipe.ini") << to_ini(config_, formulas(size_));
+  try {
+    write_text_file(config_.log.dir + "/recipe.ini", to_ini(config_, formulas(size_)));
+  } catch (const Error& error) {
+    say(std::string("warning: ") + error.what());
+  }
   for (const std::string& line : formulas(size_)) say(line);
   say("peak memory per rank " + readable_bytes(planned_bytes_) + " as planned; step at least " +
       fixed(estimated_step_seconds_, 3) + " s by " + fixed(rates_.flops_per_second / 1e9, 0) +

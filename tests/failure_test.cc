@@ -1,52 +1,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <chrono>
-#include <cstdio>
-#include <string>
+#include "tests/spawn.h"
 
 // Jobs of four ranks of which one fails while the others wait for it: the whole job ends, soon,
 // with a status that is not zero and a message that names the rank.
+namespace fusor {
 namespace {
 
 using testing::HasSubstr;
 
-struct Outcome {
-  int status;  // of exit
-  std::string output;
-  double seconds;
-};
-
-Outcome run(const std::string& command) {
-  const auto start = std::chrono::steady_clock::now();
-  std::FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  Outcome outcome{};
-  std::array<char, 4096> buffer;
-  for (std::size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) != 0;)
-    outcome.output.append(buffer.data(), n);
-  const int status = pclose(pipe);
-  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  outcome.seconds = seconds.count();
-  return outcome;
-}
-
 Outcome run_job(int ranks, const std::string& how) {
-  return run(std::string(MPIEXEC " -np ") + std::to_string(ranks) +
-             " " MPIEXEC_FLAGS " " FAILING_JOB " " + how);
-}
-
-// The lines of `text` that begin with "fusor: ".
-std::string told(const std::string& text) {
-  std::string lines;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    if (text.compare(at, 7, "fusor: ") == 0) lines += text.substr(at, end - at) + "\n";
-    at = end + 1;
-  }
-  return lines;
+  return spawn(std::string(MPIEXEC " -np ") + std::to_string(ranks) +
+               " " MPIEXEC_FLAGS " " FAILING_JOB " " + how);
 }
 
 constexpr double kSoon = 10;  // seconds, start-up included
@@ -69,7 +35,7 @@ TEST(Failure, ARankThatThrowsEndsTheJob) {
 }
 
 TEST(Failure, AloneItNeedsNoRank) {
-  const Outcome job = run(FAILING_JOB " throw");
+  const Outcome job = spawn(FAILING_JOB " throw");
   EXPECT_EQ(job.status, 1);
   EXPECT_EQ(job.output, "fusor: the data of shard 7 is bad\n");
 }
@@ -89,3 +55,4 @@ TEST(Failure, ARankThatLeavesEarlyEndsTheJob) {
 }
 
 }  // namespace
+}  // namespace fusor

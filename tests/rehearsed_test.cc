@@ -1,0 +1,32 @@
+// What a run was told by its rehearsal, and what it then took.
+#include "tests/runs.h"
+
+namespace fusor {
+namespace {
+
+// The whole number after `before`.
+std::size_t number_after(const std::string& text, const std::string& before) {
+  const std::size_t at = text.find(before);
+  EXPECT_NE(at, text.npos) << before << "\n" << text;
+  return at == text.npos ? 0 : std::stoull(text.substr(at + before.size()));
+}
+
+TEST_F(Runs, TakeThePlannedMemoryToTheByte) {
+  for (const int ranks : {1, 2})
+    for (const std::string reduce : {"exact", "fast"})
+      for (const std::string dtype : {"f32", "bf16"}) {
+        const std::string how =
+            " --train.eval_every=3 --train.sample_every=3 --train.steps=6"
+            " --parallel.reduce=" +
+            reduce + " --train.dtype=" + dtype;
+        const std::string plan = fusor("plan tiny.ini -np " + std::to_string(ranks) + how);
+        const std::size_t planned = number_after(plan, "peak per rank: ");
+        const std::string run = reduce + dtype + std::to_string(ranks);
+        const std::string output = fusor(train(run, how), ranks);
+        EXPECT_EQ(number_after(output, "arena peak "), planned) << run;
+        EXPECT_EQ(number_after(output, "bytes, planned "), planned) << run;
+      }
+}
+
+}  // namespace
+}  // namespace fusor
