@@ -1,3 +1,5 @@
+#include <omp.h>
+
 #include <iostream>
 
 #include "launch/commands.h"
@@ -17,7 +19,8 @@ void print_plan(const Config& config, const RunSize& size, const Rehearsal& r) {
   const double flops = static_cast<double>(size.tokens_per_step() / size.dp) *
                        flops_per_token(config.model, size.seq_len);
   std::cout << "step at least " << estimate_step_seconds(r.trace, rates)
-            << " s on ranks like this process: " << rates.flops_per_second / 1e9 << " GFLOP/s, "
+            << " s on ranks like this process, of " << omp_get_max_threads()
+            << " threads: " << rates.flops_per_second / 1e9 << " GFLOP/s, "
             << rates.bytes_per_second / 1e9 << " GB/s; waiting for others not counted\n"
             << flops / 1e9 << " GFLOP per rank and step by 6 N + 6 L C T per token\n";
 }
@@ -44,6 +47,8 @@ int plan_command(const std::vector<std::string>& args) {
   require(ranks > 0 && ranks <= 1 << 20, "fusor plan: a run has 1 to 1048576 ranks, not ", ranks);
   require(rank >= 0 && rank < ranks, "fusor plan: there is no rank ", rank, " of ", ranks);
   const RunSize size = run_size(given->config, ranks);
+  if (const std::int64_t threads = given->config.parallel.threads; threads > 0)
+    omp_set_num_threads(static_cast<int>(threads));  // workspaces are per thread
   const Rehearsal rehearsal = rehearse(given->config, size, rank);
   print_plan(given->config, size, rehearsal);
   if (given->options.contains("collectives"))

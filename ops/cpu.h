@@ -31,8 +31,8 @@ void put(std::bool_constant<add>, T& to, acc_t<T> d) {
     store(to, d);
 }
 
-// Calls body(begin, end) on each thread's share of [0, n): contiguous and multiples of `grain`, so
-// that which thread computes an element never changes its value. Small loops stay on one thread.
+// Calls body(begin, end) for each `grain` of [0, n), the last one shorter, on the rank's threads.
+// What a call covers does not depend on their number, so neither does the value of an element.
 template <class Body>
 void parallel_for(std::int64_t n, std::int64_t grain, Body&& body) {
   if (n <= grain) return body(std::int64_t{0}, n);

@@ -99,6 +99,18 @@ TEST_F(BadInput, TrainingIsToldInOneSentence) {
   EXPECT_FALSE(std::filesystem::exists(dir_ / "runs"));
 }
 
+TEST_F(BadInput, APlanIsOfARanksThreads) {
+  const auto peak = [&](const std::string& arguments) {
+    const std::string plan = run("plan tiny.ini --parallel.reduce=exact " + arguments).output;
+    EXPECT_THAT(plan, HasSubstr("peak per rank: "));
+    return plan.substr(plan.find("peak per rank: "), 40);
+  };
+  EXPECT_NE(peak("--parallel.threads=1"), peak("--parallel.threads=3"));
+  EXPECT_NE(peak("-np 2 --train.global_batch=12"), peak("-np 2 --train.global_batch=12 --rank 1"));
+  EXPECT_EQ(mistake("plan tiny.ini -np 2 --rank 2"),
+            "fusor: fusor plan: there is no rank 2 of 2\n");
+}
+
 TEST_F(BadInput, ARecipeIsToldInOneSentence) {
   const std::vector<Mistake> rows{
       // lines at the end of a recipe, in [train]
