@@ -9,7 +9,7 @@ commands=$(awk '/^```sh$/ { inside = 1; next } /^```/ { inside = 0 } inside' REA
 [[ $commands ]] || { echo "README.md shows no command" >&2; exit 1; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-ln -s "$PWD"/* "$scratch"
+ln -s "$PWD"/{build,docs,launch} "$scratch"
 cd "$scratch"
 set -x
 eval "$commands"
