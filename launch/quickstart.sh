@@ -68,5 +68,5 @@ To try next, there:
   export PATH=$root/build/cpu/launch:\$PATH$as_root
   fusor generate --from runs/bible --prompt "Mt5:3 Blessed are" --temperature 0.7
   mpirun -np $ranks fusor train $root/launch/recipes/bible.ini --train.steps=4000 --log.dir=runs/longer
-  fusor plan $root/launch/recipes/gpt2-124m.ini --ranks 8
+  fusor plan $root/launch/recipes/gpt2-124m.ini -np 8
 END
