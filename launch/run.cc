@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "io/checkpoint_folder.h"
+#include "io/checksum.h"
 #include "io/output_file.h"
 #include "launch/recipe.h"
 #include "launch/signals.h"
@@ -39,6 +40,12 @@ std::string fixed(double value, int digits) {
   std::ostringstream text;
   text << std::fixed << std::setprecision(digits) << value;
   return text.str();
+}
+
+// Of all that a dataset holds: its manifest has the checksum of each shard.
+std::string fingerprint(const Dataset& data) {
+  const std::string manifest = to_text(data.manifest());
+  return checksum_text(checksum(manifest.data(), manifest.size()));
 }
 
 // The checkpoint's folder, or nothing for a new run.
@@ -93,15 +100,17 @@ void Run::say(const std::string& text) {
 nlohmann::json Run::state_json() const {
   return {{"step", state_.step},
           {"samples", state_.step * size_.global_batch},
+          {"data", fingerprint(data_.train)},
           {"best_loss", state_.best_loss},
           {"evaluations", state_.evaluations},
           {"without_gain", state_.without_gain},
           {"recipe", to_ini(config_)}};
 }
 
-void Run::set_state(const nlohmann::json& saved, const std::string& where) try {
+std::vector<std::string> Run::set_state(const nlohmann::json& saved, const std::string& where) try {
   std::istringstream recipe(saved.at("recipe").get<std::string>());
-  require_resumable(parse_recipe(recipe, where + ": recipe"), config_, where);
+  const Config before = parse_recipe(recipe, where + ": recipe");
+  require_resumable(before, config_, where);
   state_ = {.step = saved.at("step"),
             .best_loss = saved.at("best_loss"),
             .evaluations = saved.at("evaluations"),
@@ -110,6 +119,12 @@ void Run::set_state(const nlohmann::json& saved, const std::string& where) try {
   require(samples == state_.step * size_.global_batch, where, " has seen ", samples, " samples in ",
           state_.step, " steps, which a global batch of ", size_.global_batch,
           " cannot go on from");
+  std::vector<std::string> changes;
+  for (const Difference& d : differences(before, config_))
+    changes.push_back(d.key + " = " + d.after + ", before it was " + d.before);
+  if (saved.at("data") != fingerprint(data_.train))
+    changes.push_back("the data are not those that the checkpoint was trained on");
+  return changes;
 } catch (const nlohmann::json::exception& error) {
   raise(where + " was not saved by fusor train: " + error.what());
 }
@@ -117,6 +132,7 @@ void Run::set_state(const nlohmann::json& saved, const std::string& where) try {
 void Run::start_or_resume() {
   const std::string checkpoints = config_.log.dir + "/checkpoints";
   std::string from = "new run", where;
+  std::vector<std::string> changes;  // since the checkpoint
   together(world_, [&] {
     if (world_.rank() == 0) where = checkpoint_to_resume(config_, checkpoints);
   });
@@ -126,12 +142,18 @@ void Run::start_or_resume() {
     trainer_.initialize();
     if (where.empty()) return;
     Checkpoint checkpoint = open_shared(where, world_);
-    set_state(checkpoint.state(), where);
+    changes = set_state(checkpoint.state(), where);
     read_checkpoint(checkpoint, trainer_.parameters());
     from = "resumed from " + where + " at step " + std::to_string(state_.step);
   });
   if (world_.rank() != 0) return;
   set_aside_after(checkpoints, state_.step);
+  open_logs();
+  say(from + " in " + config_.log.dir);
+  for (const std::string& change : changes) say(change);
+}
+
+void Run::open_logs() {
   fs::create_directories(config_.log.dir);
   log_.emplace(config_.log.dir + "/run.log", stdout, is_terminal(stdout));
   metrics_.emplace(config_.log.dir + "/metrics.jsonl", state_.step,
@@ -145,7 +167,6 @@ void Run::start_or_resume() {
   say("peak memory per rank " + readable_bytes(planned_bytes_) + " as planned; step at least " +
       fixed(estimated_step_seconds_, 3) + " s by " + fixed(rates_.flops_per_second / 1e9, 0) +
       " GFLOP/s and " + fixed(rates_.bytes_per_second / 1e9, 0) + " GB/s per rank");
-  say(from + " in " + config_.log.dir);
 }
 
 void Run::train() {

@@ -45,7 +45,9 @@ class Run {
   };
 
   void start_or_resume();
-  void set_state(const nlohmann::json& saved, const std::string& where);
+  void open_logs();
+  // Returns what is not as it was, a line each.
+  std::vector<std::string> set_state(const nlohmann::json& saved, const std::string& where);
   nlohmann::json state_json() const;
   bool one_step(Loader& loader);  // false: the run ends here
   // Collective: every rank has the same value.

@@ -8,6 +8,7 @@
 namespace fusor {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 TEST_F(Runs, TrainEvaluateAndGenerate) {
@@ -72,7 +73,7 @@ TEST_F(Runs, AFailedSaveIsSurvivedButNotTheLast) {
                 HasSubstr("checkpoint of step 3 not saved: cannot create"));
     block(8);
     const std::string more = train(run, "--train.steps=8");
-    const Outcome end = spawn(on(ranks, more));
+    const Outcome end = spawn(on(ranks, more), folder_);
     EXPECT_NE(end.status, 0);
     EXPECT_THAT(end.output, HasSubstr(": checkpoint of step 8 not saved: cannot create"));
     fs::remove(folder_ / run / "checkpoints" / "step-00000008.tmp");
@@ -89,6 +90,16 @@ TEST_F(Runs, EvaluationComputesInAnyDtype) {
   const double exact = loss("f64");
   EXPECT_NEAR(loss("f32"), exact, 2e-4);
   EXPECT_NEAR(loss("bf16"), exact, 2e-2);
+}
+
+TEST_F(Runs, AResumedRunTellsWhatChanged) {
+  fusor(train("run", "--train.steps=6"));
+  const std::string same = fusor(train("run", "--train.steps=7"));
+  EXPECT_THAT(same, HasSubstr("train.steps = 7, before it was 6"));
+  EXPECT_THAT(same, testing::Not(HasSubstr("the data are not those")));
+  fusor("data text --input text --val-fraction 0.3 --output other");
+  EXPECT_THAT(fusor(train("run", "--train.steps=8 --data.path=other")),
+              HasSubstr("the data are not those that the checkpoint was trained on"));
 }
 
 // As a scheduler does before it takes the machine away.
