@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/error.h"
+#include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
@@ -24,12 +25,7 @@ std::vector<std::int64_t> batch_of(const Config& c, std::int64_t ranks) {
 }
 
 std::string error_of(const Config& c, std::int64_t ranks) {
-  try {
-    run_size(c, ranks);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return thrown_by([&] { run_size(c, ranks); });
 }
 
 TEST(Batch, AnyTwoGiveTheThird) {

@@ -27,7 +27,7 @@ class DataCommand : public FolderTest {
     return printed.str();
   }
   static std::string refusal(const std::vector<std::string>& args) {
-    return error_of([&] { run(args); });
+    return thrown_by([&] { run(args); });
   }
 };
 

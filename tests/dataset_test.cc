@@ -26,7 +26,7 @@ class DatasetTest : public FolderTest {
                         .shard_bytes = 1000});
   }
   std::string refusal(const DatasetOptions& options = {}) const {
-    return error_of([&] { Dataset(path("set"), "train", options); });
+    return thrown_by([&] { Dataset(path("set"), "train", options); });
   }
   const std::string text_ = numbered_documents(100);
 };
@@ -42,22 +42,22 @@ TEST_F(DatasetTest, WindowsSpanShards) {
     dataset.read(first, window);
     EXPECT_EQ(std::string(window.begin(), window.end()), text_.substr(first, 2500));
   }
-  EXPECT_THAT(error_of([&] { dataset.read(dataset.num_tokens() - 2499, window); }),
+  EXPECT_THAT(thrown_by([&] { dataset.read(dataset.num_tokens() - 2499, window); }),
               HasSubstr("no token " + std::to_string(text_.size())));
 }
 
 TEST_F(DatasetTest, SequenceLongerThanTheSplit) {
   const Dataset dataset(path("set"), "train");
   EXPECT_EQ(dataset.num_samples(dataset.num_tokens() - 1), 1);
-  EXPECT_THAT(error_of([&] { dataset.num_samples(dataset.num_tokens()); }),
+  EXPECT_THAT(thrown_by([&] { dataset.num_samples(dataset.num_tokens()); }),
               AllOf(HasSubstr("'train' of " + path("set")), HasSubstr("too few for one sequence")));
   EXPECT_THROW(dataset.num_samples(0), Error);
 }
 
 TEST_F(DatasetTest, NamesWhatIsMissing) {
-  EXPECT_THAT(error_of([&] { Dataset(path("none"), "train"); }),
+  EXPECT_THAT(thrown_by([&] { Dataset(path("none"), "train"); }),
               HasSubstr("there is no dataset folder " + path("none")));
-  EXPECT_THAT(error_of([&] { Dataset(path("set"), "test"); }),
+  EXPECT_THAT(thrown_by([&] { Dataset(path("set"), "test"); }),
               HasSubstr("has no split 'test'; it has train"));
   std::filesystem::remove(path("set/train-00001.h5"));
   EXPECT_THAT(refusal(), HasSubstr("cannot open " + path("set/train-00001.h5")));
@@ -137,7 +137,7 @@ class ForeignShard : public FolderTest {
   }
 
   std::string reading_error() const {
-    return error_of([&] {
+    return thrown_by([&] {
       std::vector<std::int32_t> out(1000);
       Dataset(path("set"), "train").read(0, out);
     });
@@ -187,7 +187,7 @@ TEST_F(ForeignShard, IdsOutsideTheVocabularyAreRefused) {
   EXPECT_THAT(reading_error(), HasSubstr("holds token id 999, outside the vocabulary of 999"));
   const Manifest manifest = read_manifest(path("set"));
   EXPECT_THAT(
-      error_of([&] { verify_text_shard(path("set"), manifest.splits[0].shards[0], manifest); }),
+      thrown_by([&] { verify_text_shard(path("set"), manifest.splits[0].shards[0], manifest); }),
       HasSubstr("outside the vocabulary"));
 }
 

@@ -4,21 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "runtime/error.h"
+#include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(GptConfig, CountsThePublishedModels) {
   EXPECT_EQ(num_parameters(gpt_preset("gpt2-124m")), 124'439'808);
@@ -44,20 +35,20 @@ TEST(GptConfig, ResolveFillsWhatIsDerived) {
 }
 
 TEST(GptConfig, RefusesShapesThatCannotBeBuilt) {
-  EXPECT_EQ(error_of([] { resolve({.width = 64, .heads = 7}); }),
+  EXPECT_EQ(thrown_by([] { resolve({.width = 64, .heads = 7}); }),
             "model.heads 7 does not divide model.width 64");
-  EXPECT_EQ(error_of([] { resolve({.width = 64, .heads = 4, .kv_heads = 3}); }),
+  EXPECT_EQ(thrown_by([] { resolve({.width = 64, .heads = 4, .kv_heads = 3}); }),
             "model.kv_heads 3 does not divide model.heads 4");
-  EXPECT_THAT(error_of([] { resolve({.width = 12, .heads = 4, .positions = Positions::rotary}); }),
+  EXPECT_THAT(thrown_by([] { resolve({.width = 12, .heads = 4, .positions = Positions::rotary}); }),
               HasSubstr("even head dim"));
-  EXPECT_THAT(error_of([] { resolve({.layers = 0}); }), HasSubstr("model.layers 0"));
-  EXPECT_THAT(error_of([] { resolve({.dropout = 1}); }), HasSubstr("model.dropout 1"));
+  EXPECT_THAT(thrown_by([] { resolve({.layers = 0}); }), HasSubstr("model.layers 0"));
+  EXPECT_THAT(thrown_by([] { resolve({.dropout = 1}); }), HasSubstr("model.dropout 1"));
 }
 
 TEST(GptConfig, UnknownPresetNamesTheNearest) {
-  EXPECT_EQ(error_of([] { gpt_preset("gpt2-123m"); }),
+  EXPECT_EQ(thrown_by([] { gpt_preset("gpt2-123m"); }),
             "unknown model preset \"gpt2-123m\", did you mean \"gpt2-124m\"?");
-  EXPECT_THAT(error_of([] { gpt_preset("zebra"); }), HasSubstr("known are gpt2-tiny, gpt2-124m"));
+  EXPECT_THAT(thrown_by([] { gpt_preset("zebra"); }), HasSubstr("known are gpt2-tiny, gpt2-124m"));
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ TEST_F(LoaderTest, EvaluationSeesEveryTargetOnceForAnyRanks) {
           EXPECT_EQ(batch.tokens[i], text_[at]);
         }
       }
-      EXPECT_THAT(error_of([&] { loader.next(); }), HasSubstr("all of its micro-batches"));
+      EXPECT_THAT(thrown_by([&] { loader.next(); }), HasSubstr("all of its micro-batches"));
     }
     std::string targets;
     for (const auto& [position, window] : windows) targets += window;
@@ -141,8 +141,8 @@ TEST_F(LoaderTest, AReadersErrorComesOutOfNextAndStays) {
   const auto run = [&] {
     for (int i = 0; i < 1000; ++i) loader.next();
   };
-  EXPECT_THAT(error_of(run), HasSubstr(path("set/train-00002.h5") + " is truncated"));
-  EXPECT_THAT(error_of([&] { loader.next(); }), HasSubstr("train-00002.h5 is truncated"));
+  EXPECT_THAT(thrown_by(run), HasSubstr(path("set/train-00002.h5") + " is truncated"));
+  EXPECT_THAT(thrown_by([&] { loader.next(); }), HasSubstr("train-00002.h5 is truncated"));
 }
 
 TEST_F(LoaderTest, StopsWithReadersWaitingOrUnused) {
@@ -159,7 +159,7 @@ TEST_F(LoaderTest, StopsWithReadersWaitingOrUnused) {
 
 TEST_F(LoaderTest, NumbersThatDoNotFitAreRefused) {
   const auto refusal = [&](const LoaderConfig& config) {
-    return error_of([&] { Loader(*dataset_, config); });
+    return thrown_by([&] { Loader(*dataset_, config); });
   };
   EXPECT_THAT(refusal({.seq_len = 8, .global_batch = 4, .count = 4, .micro_batch = 3}),
               HasSubstr("micro-batches of 3 do not divide a rank's batch of 4"));

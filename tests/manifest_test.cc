@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "runtime/error.h"
+#include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
@@ -23,12 +24,7 @@ Manifest example() {
 }
 
 std::string error_of(const std::string& text) {
-  try {
-    parse_manifest(text, "d/manifest.json");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
+  return thrown_by([&] { parse_manifest(text, "d/manifest.json"); });
 }
 
 std::string with(std::string text, const std::string& from, const std::string& to) {
@@ -91,13 +87,8 @@ TEST(Manifest, CountsThatWouldOverflowAreRefused) {
 
 TEST(Manifest, MissingFolderAndMissingManifestDiffer) {
   const std::string folder = testing::TempDir() + "manifest_test_empty";
-  const auto error = [](const std::string& path) -> std::string {
-    try {
-      read_manifest(path);
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "accepted";
+  const auto error = [](const std::string& path) {
+    return thrown_by([&] { read_manifest(path); });
   };
   EXPECT_THAT(error(folder + "/no"), HasSubstr("there is no dataset folder " + folder + "/no"));
   std::filesystem::create_directories(folder);

@@ -10,11 +10,12 @@
 
 #include "runtime/random.h"
 #include "runtime/tensor.h"
+#include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 // A run of one program: tensors of random sizes that live for random times.
 void random_program(const Device& device, std::uint64_t seed) {
@@ -78,16 +79,6 @@ TEST(MemoryPlan, ProgramsShareSpaceAboveWhatPersists) {
   EXPECT_EQ(plan.programs.at(1).slots.at(0).offset, 64);
 }
 
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
 TEST(MemoryPlan, ARunThatDepartsFromItsRehearsalStopsWithTheLayersName) {
   const auto run = [](const Device& d, std::int64_t n, int times) {
     const Program program(d, "step");
@@ -97,17 +88,17 @@ TEST(MemoryPlan, ARunThatDepartsFromItsRehearsalStopsWithTheLayersName) {
   const MemoryPlan plan = rehearsed([&](const Device& d) { run(d, 8, 2); });
   const Device arena = Device::arena(plan);
   run(arena, 8, 2);
-  EXPECT_THAT(error_of([&] { run(Device::arena(plan), 9, 2); }),
+  EXPECT_THAT(thrown_by([&] { run(Device::arena(plan), 9, 2); }),
               HasSubstr("block.3 asks for 36 bytes where the rehearsal of 'step' planned 32"));
-  EXPECT_THAT(error_of([&] { run(Device::arena(plan), 8, 3); }), HasSubstr("did not plan"));
-  EXPECT_THAT(error_of([&] { run(Device::arena(plan), 8, 1); }),
+  EXPECT_THAT(thrown_by([&] { run(Device::arena(plan), 8, 3); }), HasSubstr("did not plan"));
+  EXPECT_THAT(thrown_by([&] { run(Device::arena(plan), 8, 1); }),
               HasSubstr("planned 2 allocations but made 1"));
-  EXPECT_THAT(error_of([&] { const Program p(Device::arena(plan), "other"); }),
+  EXPECT_THAT(thrown_by([&] { const Program p(Device::arena(plan), "other"); }),
               HasSubstr("'other' was never rehearsed"));
 }
 
 TEST(MemoryPlan, RefusesAProgramThatLeaksOrDoesNotRepeat) {
-  EXPECT_THAT(error_of([] {
+  EXPECT_THAT(thrown_by([] {
                 rehearsed([](const Device& d) {
                   Tensor kept;
                   const Program program(d, "step");
@@ -115,7 +106,7 @@ TEST(MemoryPlan, RefusesAProgramThatLeaksOrDoesNotRepeat) {
                 });
               }),
               HasSubstr("'step' leaves behind 32 bytes"));
-  EXPECT_THAT(error_of([] {
+  EXPECT_THAT(thrown_by([] {
                 rehearsed([](const Device& d) {
                   for (const std::int64_t n : {8, 9}) {
                     const Program program(d, "step");

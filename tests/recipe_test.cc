@@ -10,6 +10,7 @@
 #include "launch/batch.h"
 #include "launch/keys.h"
 #include "runtime/error.h"
+#include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
@@ -22,12 +23,7 @@ Config parse(const std::string& text, const KeyValues& overrides = {}) {
 }
 
 std::string error_of(const std::string& text, const KeyValues& overrides = {}) {
-  try {
-    parse(text, overrides);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return thrown_by([&] { parse(text, overrides); });
 }
 
 TEST(Recipe, AnEmptyOneIsTheDefaults) {

@@ -8,6 +8,7 @@
 #include "io/output_file.h"
 #include "runtime/error.h"
 #include "tests/temporary_folder.h"
+#include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
@@ -26,12 +27,7 @@ SafetensorsHeader parse(const std::string& file) {
 }
 
 std::string refusal(const std::string& file) {
-  try {
-    parse(file);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
+  return thrown_by([&] { parse(file); });
 }
 
 TEST(Safetensors, ReadsTensorsInTheOrderOfTheirBytes) {

@@ -105,7 +105,7 @@ TEST_F(TextBuilder, RefusesWithOneSentenceAndLeavesNothing) {
   fs::create_directories(path("taken"));
   const auto refusal = [&](TextBuildConfig config) {
     if (config.output.empty()) config.output = path("set");
-    return error_of([&] { build_text_dataset(config); });
+    return thrown_by([&] { build_text_dataset(config); });
   };
   EXPECT_THAT(refusal({.inputs = {path("missing.txt")}}),
               HasSubstr("cannot open " + path("missing.txt") + ": No such file"));
@@ -129,7 +129,7 @@ TEST_F(TextBuilder, AFailedWriteLeavesNothing) {
   const rlimit limit{.rlim_cur = 20000, .rlim_max = before.rlim_max};
   ::setrlimit(RLIMIT_FSIZE, &limit);
   const std::string message =
-      error_of([&] { build_text_dataset({.inputs = {path("in.txt")}, .output = path("set")}); });
+      thrown_by([&] { build_text_dataset({.inputs = {path("in.txt")}, .output = path("set")}); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, SIG_DFL);
   EXPECT_THAT(message,

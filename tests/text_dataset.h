@@ -11,6 +11,7 @@
 #include "io/text_builder.h"
 #include "runtime/error.h"
 #include "tests/temporary_folder.h"
+#include "tests/thrown_by.h"
 
 // What the tests of datasets share: a fresh folder per test, and short ways to make and read files.
 namespace fusor::testing {
@@ -38,17 +39,6 @@ class FolderTest : public ::testing::Test {
  private:
   TemporaryFolder folder_;
 };
-
-// The message of the Error that f throws.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // `documents` numbered texts of different lengths, each ended by a blank line.
 inline std::string numbered_documents(int documents) {

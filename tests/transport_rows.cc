@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/thrown_by.h"
+
 // One table of cases, run over every transport: alone, ranks as threads (1 to 4), and MPI with as
 // many ranks as mpirun started. Values are small integers, so that every dtype holds their sums
 // exactly.
@@ -213,26 +215,17 @@ void texts(const Group& g) {
   g->barrier("after texts");
 }
 
-std::string message_of(auto&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 // The caller's mistakes end in a sentence on every rank, with nothing in flight.
 void mistakes(const Group& g) {
   const Tensor five({5}, DType::f32), whole({5}, DType::f64), half({4}, DType::f16);
   const std::string over = " over " + g.name() + ": ", n = std::to_string(g.size());
-  EXPECT_EQ(message_of([&] { g->all_gather(five, Tensor({99}, DType::f32), "x"); }),
+  EXPECT_EQ(thrown_by([&] { g->all_gather(five, Tensor({99}, DType::f32), "x"); }),
             "all_gather \"x\"" + over + "out holds 99 elements, not " + n + " x 5");
-  EXPECT_EQ(message_of([&] { g->all_to_all(five, whole, "x"); }),
+  EXPECT_EQ(thrown_by([&] { g->all_to_all(five, whole, "x"); }),
             "all_to_all \"x\"" + over + "in is f32, out f64");
-  EXPECT_EQ(message_of([&] { g->broadcast(five, g.size(), "x"); }),
+  EXPECT_EQ(thrown_by([&] { g->broadcast(five, g.size(), "x"); }),
             "broadcast \"x\"" + over + "no rank " + n + " among " + n);
-  EXPECT_EQ(message_of([&] { g->all_reduce(half, ReduceOp::sum, "x"); }),
+  EXPECT_EQ(thrown_by([&] { g->all_reduce(half, ReduceOp::sum, "x"); }),
             "all_reduce \"x\"" + over + "f16 cannot be reduced");
 }
 
