@@ -1,5 +1,7 @@
 #include "launch/arguments.h"
 
+#include <iostream>
+
 #include "runtime/error.h"
 #include "runtime/nearest.h"
 
@@ -36,6 +38,22 @@ po::variables_map parse_arguments(const std::string& command, const std::vector<
   raise(command + ": too many arguments, see " + command + " --help");
 } catch (const po::error& error) {
   raise(command + ": " + error.what());
+}
+
+std::string parse_one_argument(const std::string& command, const std::string& name,
+                               const std::string& meaning, const std::string& summary,
+                               const std::vector<std::string>& args) {
+  std::string argument;
+  po::options_description options("options");
+  options.add_options()("help", "print this")(name.c_str(), po::value(&argument), meaning.c_str());
+  po::positional_options_description positional;
+  positional.add(name.c_str(), 1);
+  if (parse_arguments(command, args, options, positional).contains("help")) {
+    std::cout << "usage: " << command << ' ' << name << "\n\n" << summary << '\n';
+    return "";
+  }
+  require(!argument.empty(), command, ": name ", meaning);
+  return argument;
 }
 
 }  // namespace fusor

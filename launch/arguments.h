@@ -13,4 +13,10 @@ boost::program_options::variables_map parse_arguments(
     const boost::program_options::options_description& options,
     const boost::program_options::positional_options_description& positional = {});
 
+// The one argument of `command`, called `name` in its help: the folder that `meaning` tells of.
+// Empty when help was asked for and printed.
+std::string parse_one_argument(const std::string& command, const std::string& name,
+                               const std::string& meaning, const std::string& summary,
+                               const std::vector<std::string>& args);
+
 }  // namespace fusor

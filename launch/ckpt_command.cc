@@ -29,17 +29,8 @@ constexpr const char* kUsage =
 // The PATH of `fusor ckpt ACTION PATH`; empty when help was asked for and printed.
 std::string path_argument(const std::string& action, const std::string& summary,
                           const std::vector<std::string>& args) {
-  const std::string command = "fusor ckpt " + action;
-  std::string path;
-  po::options_description options("options");
-  options.add_options()("help", "print this")("path", po::value(&path), "a run or a checkpoint");
-  if (parse_arguments(command, args, options, po::positional_options_description().add("path", 1))
-          .contains("help")) {
-    std::cout << "usage: " << command << " PATH\n\n" << summary << '\n';
-    return "";
-  }
-  require(!path.empty(), command, ": name the folder of a run or of a checkpoint");
-  return path;
+  return parse_one_argument("fusor ckpt " + action, "PATH",
+                            "the folder of a run or of a checkpoint", summary, args);
 }
 
 std::string age_of(const std::string& folder) {

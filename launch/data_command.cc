@@ -123,17 +123,7 @@ int text(const std::vector<std::string>& args) {
 // The one DIR of `fusor data ACTION DIR`; empty when help was asked for and printed.
 std::string folder_argument(const std::string& action, const std::string& summary,
                             const std::vector<std::string>& args) {
-  const std::string command = "fusor data " + action;
-  std::string folder;
-  po::options_description options("options");
-  options.add_options()("help", "print this")("dir", po::value(&folder), "the dataset's folder");
-  if (parse_arguments(command, args, options, po::positional_options_description().add("dir", 1))
-          .contains("help")) {
-    std::cout << "usage: " << command << " DIR\n\n" << summary << '\n';
-    return "";
-  }
-  require(!folder.empty(), command, ": name the dataset's folder");
-  return folder;
+  return parse_one_argument("fusor data " + action, "DIR", "the dataset's folder", summary, args);
 }
 
 void print_first_documents(const std::string& folder, const SplitInfo& split,

@@ -170,7 +170,10 @@ void Run::open_logs() {
 }
 
 void Run::train() {
-  if (!config_.log.trace.empty()) record_spans();
+  if (!config_.log.trace.empty()) {
+    record_spans();
+    write_spans(config_.log.trace, world_.rank(), world_.size(), world_.host());  // can it be?
+  }
   start_or_resume();
   if (state_.step < size_.steps) {
     Loader loader(data_.train,

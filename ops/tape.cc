@@ -91,6 +91,7 @@ Var record(Tensor value, std::initializer_list<Var> inputs, Pull pull) {
 
 void Tape::backward(const Var& y, Tensor dy) {
   require(dy.shape() == y.shape(), "backward: y ", y.shape(), " but dy ", dy.shape());
+  require(y.grad_.wanted(), "backward: nothing that y was computed from wants a gradient");
   auto& scopes = dy.device().backend().scopes;
   const auto outer = scopes;
   y.grad_.node_->to = std::move(dy);

@@ -28,6 +28,10 @@ class FastReducer final : public GradientReducer {
     }
   }
 
+  ~FastReducer() override {
+    for (const ParameterStore::Slot& slot : store_.slots()) slot.parameter->var.grad().on_ready({});
+  }
+
   void begin_micro(std::int64_t i) override {
     if (i == 0) store_.restart_gradients();
     last_ = i == micros_ - 1;

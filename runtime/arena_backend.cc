@@ -28,12 +28,8 @@ class ArenaBackend final : public HostBackend {
   Block allocate(std::size_t bytes) override {
     const auto& slots = program_ ? program_->slots : plan_.persistent;
     std::size_t& next = program_ ? next_in_program_ : next_persistent_;
-    require(next < slots.size(), scope(), " asks for ", bytes, " bytes that ", where(),
-            " did not plan");
-    const MemoryPlan::Slot& slot = slots[next];
-    require(slot.bytes == bytes, scope(), " asks for ", bytes, " bytes where ", where(),
-            " planned ", slot.bytes, " for ", slot.scope);
-    ++next;
+    if (next >= slots.size() || slots[next].bytes != bytes) refuse(slots, next, bytes);
+    const MemoryPlan::Slot& slot = slots[next++];
     high_water_ = std::max(high_water_, bytes ? slot.offset + bytes : 0);
     return {.data = base_ + slot.offset, .bytes = bytes};
   }
@@ -55,6 +51,14 @@ class ArenaBackend final : public HostBackend {
   std::size_t high_water() const override { return high_water_; }
 
  private:
+  // Apart from allocate(), which runs too often to have its words ready.
+  [[noreturn]] void refuse(const std::vector<MemoryPlan::Slot>& slots, std::size_t next,
+                           std::size_t bytes) const {
+    const std::string asked = scope() + " asks for " + std::to_string(bytes) + " bytes ";
+    if (next >= slots.size()) raise(asked + "that " + where() + " did not plan");
+    raise(asked + "where " + where() + " planned " + std::to_string(slots[next].bytes) + " for " +
+          slots[next].scope);
+  }
   std::string where() const {
     return program_ ? "the rehearsal of '" + program_->name + "'" : "the rehearsal of the set-up";
   }
