@@ -16,8 +16,8 @@ void print_plan(const Config& config, const RunSize& size, const Rehearsal& r) {
   std::cout << num_parameters(config.model) << " parameters, " << config.train.dtype << "\n\n"
             << r.ledger << '\n';
   const MachineRates rates = measure_machine(config.train.dtype);
-  const double flops = static_cast<double>(size.tokens_per_step() / size.dp) *
-                       flops_per_token(config.model, size.seq_len);
+  const std::int64_t tokens = size.tokens_per_step() / size.dp;
+  const double flops = static_cast<double>(tokens) * flops_per_token(config.model, size.seq_len);
   std::cout << "step at least " << estimate_step_seconds(r.trace, rates)
             << " s on ranks like this process, of " << omp_get_max_threads()
             << " threads: " << rates.flops_per_second / 1e9 << " GFLOP/s, "
