@@ -157,7 +157,7 @@ void Run::open_logs() {
   fs::create_directories(config_.log.dir);
   log_.emplace(config_.log.dir + "/run.log", stdout, is_terminal(stdout));
   metrics_.emplace(config_.log.dir + "/metrics.jsonl", state_.step,
-                   [this](const std::string& problem) { say(problem); });
+                   [this](const std::string& problem) { say("warning: " + problem); });
   try {
     write_text_file(config_.log.dir + "/recipe.ini", to_ini(config_, formulas(size_)));
   } catch (const Error& error) {

@@ -6,7 +6,6 @@
 namespace fusor {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::Eq;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;

@@ -18,6 +18,8 @@
 
 namespace fusor {
 
+namespace fs = std::filesystem;
+
 inline const char* const kTinyRecipe = R"(
 [model]
 preset = llama-tiny
