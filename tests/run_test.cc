@@ -8,7 +8,6 @@
 namespace fusor {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 TEST_F(Runs, TrainEvaluateAndGenerate) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -81,9 +82,9 @@ class Runs : public testing::Test {
     EXPECT_EQ(outcome.status, 1) << command << '\n' << outcome.output;
     const std::string lines = told(outcome.output);
     EXPECT_EQ(std::ranges::count(lines, '\n'), 1) << command << '\n' << outcome.output;
-    const std::size_t host = lines.find(" on host ");
-    const std::size_t begin = host == lines.npos ? 7 : lines.find(": ", host) + 2;
-    return lines.substr(begin, lines.find('\n') - begin);
+    std::smatch parts;
+    std::regex_search(lines, parts, std::regex("fusor: (?:rank [0-9]+ on host [^ ]+: )?(.*)"));
+    return parts[1];
   }
   // That of 2 ranks, when all of them meet the mistake.
   std::string mistake(const std::string& arguments) const { return sentence(on(2, arguments)); }
