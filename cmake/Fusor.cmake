@@ -43,7 +43,7 @@ function(fusor_test name)
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} fusor_build)
   if(NOT arg_RANKS)
     target_link_libraries(${name}_test PRIVATE GTest::gmock GTest::gtest_main)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+    gtest_discover_tests(${name}_test NO_PRETTY_VALUES TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
       PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120 ENVIRONMENT "OMP_WAIT_POLICY=passive")  # tests share cores
     return()
   endif()
