@@ -27,7 +27,7 @@ fi
 section "Matrix products of GPT-2 124M, GFLOP/s"
 command env -u OPENBLAS_CORETYPE "$build/benchmarks/gemm_bench"
 section "Attention"
-quoted "$build/benchmarks/attention_bench"
+for length in 64 256 1024; do quoted "$build/benchmarks/attention_bench" 4 "$length" 12 12 64 f32; done
 section "Loading"
 quoted "$build/benchmarks/loader_bench" 256 "$cores"
 section "Start-up"
