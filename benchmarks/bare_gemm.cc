@@ -39,9 +39,12 @@ using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n
                        float* c, int ldc);
 
 // As fast as it can be: it picks its kernels for this processor, whatever the environment asks for.
+// Its threads sleep at once when they are done, where they would else take a core from the next
+// rival.
 Sgemm load_sgemm() {
   unsetenv("OPENBLAS_CORETYPE");
   unsetenv("OPENBLAS_L2_SIZE");
+  setenv("OPENBLAS_THREAD_TIMEOUT", "4", 1);  // log2 of clock cycles
   void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!library) return nullptr;
   const auto set_threads =
