@@ -69,54 +69,80 @@ Gpt::Gpt(const GptConfig& config)
     head_.emplace("head.weight", Shape{c.vocab_size, c.width}, Fill{.std = c.init_std});
 }
 
-void Gpt::visit(const Visitor& f) {
-  f(embed_);
-  if (positions_) f(*positions_);
-  for (GptBlock& block : blocks_) block.visit(f);
-  final_norm_.visit(f);
-  if (head_) f(*head_);
+std::vector<Part> Gpt::parts() const {
+  std::vector<Part> parts{{"embed", {}}};
+  for (const GptBlock& block : blocks_)
+    parts.push_back({block.name, {static_cast<int>(parts.size()) - 1}});
+  parts.push_back({"head", {static_cast<int>(parts.size()) - 1}});
+  return parts;
 }
 
-AttentionShape Gpt::attention_shape(std::int64_t samples, std::int64_t seq_len) const {
-  return {.batch = samples,
-          .seq_len = seq_len,
-          .heads = config_.heads,
-          .kv_heads = config_.kv_heads,
-          .head_dim = config_.head_dim()};
+Var Gpt::run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
+             const Pass& pass) const {
+  const Rows rows = rows_of(batch.samples, batch.seq_len, pass);
+  if (part == 0) return embed(Var::input(batch.tokens, pass.tape), rows, pass);
+  const auto index = static_cast<std::size_t>(part) - 1;
+  if (index < blocks_.size()) return block(index, inputs.at(0), rows, pass, nullptr);
+  return cross_entropy(head(inputs.at(0)), batch.targets);
 }
 
-Var Gpt::attend(const GptBlock& block, const Var& x, const AttentionShape& shape, KvCache* cache,
-                std::int64_t position) const {
+Shape Gpt::output_shape(int part, const TokenBatch& batch) const {
+  if (static_cast<std::size_t>(part) > blocks_.size()) return {1};
+  return {batch.tokens.size(), config_.width};
+}
+
+void Gpt::visit(int part, const Visitor& f) {
+  const auto index = static_cast<std::size_t>(part) - 1;
+  if (part == 0) {
+    f(embed_);
+    if (positions_) f(*positions_);
+  } else if (index < blocks_.size()) {
+    blocks_[index].visit(f);
+  } else {
+    final_norm_.visit(f);
+    if (head_) f(*head_);
+  }
+}
+
+Gpt::Rows Gpt::rows_of(std::int64_t samples, std::int64_t seq_len, const Pass& pass) const {
+  return {.shape = {.batch = samples,
+                    .seq_len = seq_len,
+                    .heads = config_.heads,
+                    .kv_heads = config_.kv_heads,
+                    .head_dim = config_.head_dim()},
+          .first = pass.first_sample * seq_len};
+}
+
+double Gpt::dropout_of(const Pass& pass) const { return pass.training ? config_.dropout : 0; }
+
+Var Gpt::embed(const Var& tokens, const Rows& rows, const Pass& pass) const {
+  Var x = embedding(embed_, tokens);
+  if (positions_) x = add_positions(x, *positions_, rows.shape.seq_len, rows.position);
+  return dropout(x, dropout_of(pass), dropout_key(pass, "embed"), rows.first);
+}
+
+Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pass,
+               KvCache* cache) const {
+  const GptBlock& block = blocks_[index];
+  const double p = dropout_of(pass);
+  const Var a = attend(block, block.norm1(x), rows, cache);
+  const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.first);
+  const Var m = mlp(block, block.norm2(y));
+  return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.first);
+}
+
+Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cache) const {
   Var qkv = block.qkv(x);
   if (config_.positions == Positions::rotary)
-    qkv = rotary(std::move(qkv), shape, config_.rope_theta, position);
-  if (cache) return block.out(Var::input(cached_attention(qkv.value(), *cache, shape, position)));
-  return block.out(attention(qkv, shape));
+    qkv = rotary(std::move(qkv), rows.shape, config_.rope_theta, rows.position);
+  if (cache)
+    return block.out(Var::input(cached_attention(qkv.value(), *cache, rows.shape, rows.position)));
+  return block.out(attention(qkv, rows.shape));
 }
 
 Var Gpt::mlp(const GptBlock& block, const Var& x) const {
   if (config_.activation == Activation::gelu) return block.down(block.up.gelu(x));
   return block.down(swiglu(block.up(x)));
-}
-
-Var Gpt::trunk(const Var& tokens, const AttentionShape& shape, const Pass& pass,
-               GptCache* cache) const {
-  const double p = pass.training ? config_.dropout : 0;
-  const std::int64_t first_row = pass.first_sample * shape.seq_len;
-  const std::int64_t position = cache ? cache->length : 0;
-  Var x = embedding(embed_, tokens);
-  if (positions_) x = add_positions(x, *positions_, shape.seq_len, position);
-  x = dropout(x, p, dropout_key(pass, "embed"), first_row);
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    const GptBlock& block = blocks_[i];
-    const Scope scope(x.device(), block.name);
-    const Var a =
-        attend(block, block.norm1(x), shape, cache ? &cache->layers[i] : nullptr, position);
-    x = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), first_row);
-    const Var m = mlp(block, block.norm2(x));
-    x = dropout_add(x, m, p, dropout_key(pass, block.name + ".mlp"), first_row);
-  }
-  return x;
 }
 
 Var Gpt::head(const Var& hidden) const {
@@ -129,16 +155,10 @@ Var Gpt::logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) co
   const std::int64_t seq_len = tokens.size() / samples;
   require(seq_len <= config_.seq_len, "a sequence of ", seq_len, " tokens, but the model takes ",
           config_.seq_len);
-  const Var x =
-      trunk(Var::input(tokens, pass.tape), attention_shape(samples, seq_len), pass, nullptr);
-  const Scope scope(x.device(), "head");
+  const Rows rows = rows_of(samples, seq_len, pass);
+  Var x = embed(Var::input(tokens, pass.tape), rows, pass);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) x = block(i, x, rows, pass, nullptr);
   return head(x);
-}
-
-Var Gpt::loss(const TokenBatch& batch, const Pass& pass) const {
-  Var y = logits(batch.tokens, batch.samples, pass);
-  const Scope scope(y.device(), "head");
-  return cross_entropy(y, batch.targets);
 }
 
 Tensor Gpt::extend(const Tensor& tokens, GptCache& cache) const {
@@ -146,7 +166,10 @@ Tensor Gpt::extend(const Tensor& tokens, GptCache& cache) const {
   require(n > 0 && cache.length + n <= std::min(cache.capacity, config_.seq_len), cache.length,
           " tokens and ", n, " more, but the model takes ",
           std::min(cache.capacity, config_.seq_len));
-  const Var x = trunk(Var::input(tokens), attention_shape(1, n), {}, &cache);
+  Rows rows = rows_of(1, n, {});
+  rows.position = cache.length;
+  Var x = embed(Var::input(tokens), rows, {});
+  for (std::size_t i = 0; i < blocks_.size(); ++i) x = block(i, x, rows, {}, &cache.layers[i]);
   cache.length += n;
   return head(Var::input(x.value().rows(n - 1, n))).value();
 }

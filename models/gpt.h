@@ -37,8 +37,12 @@ class Gpt final : public Model {
   explicit Gpt(const GptConfig& config);  // resolved; see gpt_config.h
 
   const GptConfig& config() const { return config_; }
-  Var loss(const TokenBatch& batch, const Pass& pass) const override;
-  void visit(const Visitor& visitor) override;
+  // "embed", "block.0" and so on, "head".
+  std::vector<Part> parts() const override;
+  Var run(int part, const std::vector<Var>& inputs, const TokenBatch&, const Pass&) const override;
+  Shape output_shape(int part, const TokenBatch&) const override;
+  void visit(int part, const Visitor& visitor) override;
+  using Model::visit;
 
   // Logits [samples * seq_len, vocab] of every token's successor.
   Var logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) const;
@@ -47,12 +51,19 @@ class Gpt final : public Model {
   Tensor extend(const Tensor& tokens, GptCache& cache) const;
 
  private:
-  Var trunk(const Var& tokens, const AttentionShape&, const Pass&, GptCache*) const;
-  Var attend(const GptBlock&, const Var& x, const AttentionShape&, KvCache*,
-             std::int64_t position) const;
+  // Where a part's rows stand: how they fall into sequences, and the first one's place.
+  struct Rows {
+    AttentionShape shape;
+    std::int64_t first, position = 0;  // first: global index of the first row, for dropout
+  };
+  Rows rows_of(std::int64_t samples, std::int64_t seq_len, const Pass&) const;
+  double dropout_of(const Pass&) const;
+
+  Var embed(const Var& tokens, const Rows&, const Pass&) const;
+  Var block(std::size_t index, const Var& x, const Rows&, const Pass&, KvCache*) const;
+  Var attend(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
   Var mlp(const GptBlock&, const Var& x) const;
   Var head(const Var& hidden) const;
-  AttentionShape attention_shape(std::int64_t samples, std::int64_t seq_len) const;
 
   GptConfig config_;
   Parameter embed_;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "ops/tape.h"
@@ -23,22 +24,34 @@ struct TokenBatch {
   std::int64_t samples, seq_len;
 };
 
-// What the trainer asks of a language model. Models are plain structs of modules; this is the door
-// that a trainer of any model looks through.
+// A piece of a model between whose ends one value flows on: what a pipeline places, a recomputation
+// repeats and ZeRO-3 gathers at a time.
+struct Part {
+  std::string name;         // "block.3": the scope of its operators and the stem of its parameters
+  std::vector<int> inputs;  // the parts before it whose values it reads; none: reads the batch
+};
+
+// What the trainer asks of a model: its parts, in an order in which they can run. The last one's
+// value is the loss, f64 [1]: the sum over valid targets of -log p(target). Models are plain
+// structs of modules; this is the door that a trainer of any model looks through.
 class Model {
  public:
   virtual ~Model() = default;
-  // The sum over valid targets of -log p(target), f64 [1].
-  virtual Var loss(const TokenBatch& batch, const Pass& pass) const = 0;
-  // Calls visitor on each parameter, in the order of the forward pass.
-  virtual void visit(const Visitor& visitor) = 0;
+  virtual std::vector<Part> parts() const = 0;
+  // inputs: the values of parts()[part].inputs, in that order.
+  virtual Var run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
+                  const Pass& pass) const = 0;
+  // What run(part, ...) returns for such a batch; its dtype is the weights', except the loss's.
+  virtual Shape output_shape(int part, const TokenBatch& batch) const = 0;
+  // Calls visitor on each parameter of a part, in the order of the forward pass.
+  virtual void visit(int part, const Visitor& visitor) = 0;
+
+  // All parts, one after the other.
+  Var loss(const TokenBatch& batch, const Pass& pass) const;
+  void visit(const Visitor& visitor);
 };
 
 // What a ParameterStore takes; the model must not move while the store lives.
-inline std::vector<Parameter*> parameters_of(Model& model) {
-  std::vector<Parameter*> all;
-  model.visit([&](Parameter& p) { all.push_back(&p); });
-  return all;
-}
+std::vector<Parameter*> parameters_of(Model& model);
 
 }  // namespace fusor

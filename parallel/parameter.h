@@ -13,18 +13,26 @@ struct Fill {
 };
 
 // Consecutive rows of a parameter's leading dim that are one tensor to the outside (q, k and v of a
-// fused projection): what checkpoints and random streams know by name.
+// fused projection): what checkpoints and random streams know by name. Where ranks hold parts of
+// that tensor, these are its rows [first, first + rows) of `whole`.
 struct Piece {
   std::string name;  // "block.0.attn.q.weight"
   std::int64_t rows;
+  std::int64_t first = 0, whole = 0;  // whole 0: all rows are here
 };
 
-// A trainable tensor of a module. Declared with shape and start; a ParameterStore gives it memory.
+// A trainable tensor of a module, as far as this rank holds it. Declared with shape and start; a
+// ParameterStore gives it memory.
 struct Parameter {
   std::vector<Piece> pieces;
   Shape shape;
   Fill fill;
   bool decay;  // weight decay: matrices yes; gains, biases no
+  // Of a matrix: the columns [first_column, first_column + shape[1]) of whole_columns; 0: all.
+  std::int64_t first_column = 0, whole_columns = 0;
+  bool partial_over_tp = false;  // each rank of tp has a part of the gradient's sum
+  bool expert = false;           // copies lie in Mesh::expert_data, not Mesh::data
+  Parameter* twin_of = nullptr;  // the same weight, used elsewhere; the two gradients are added
   Var var{};
 
   Parameter(std::string name, Shape shape, Fill fill)

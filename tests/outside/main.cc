@@ -17,11 +17,14 @@ namespace {
 
 class NextCharacter final : public fusor::Model {
  public:
-  fusor::Var loss(const fusor::TokenBatch& batch, const fusor::Pass& pass) const override {
+  std::vector<fusor::Part> parts() const override { return {{"model", {}}}; }
+  fusor::Shape output_shape(int, const fusor::TokenBatch&) const override { return {1}; }
+  fusor::Var run(int, const std::vector<fusor::Var>&, const fusor::TokenBatch& batch,
+                 const fusor::Pass& pass) const override {
     const fusor::Var x = embedding(table_, fusor::Var::input(batch.tokens, pass.tape));
     return cross_entropy(linear(linear_gelu(x, up_), down_), batch.targets);
   }
-  void visit(const fusor::Visitor& visitor) override {
+  void visit(int, const fusor::Visitor& visitor) override {
     visitor(table_);
     visitor(up_);
     visitor(down_);
