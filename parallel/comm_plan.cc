@@ -27,7 +27,7 @@ std::string planned_collectives(const Trace& trace) {
   for (const TraceEvent& event : trace.events) {
     const auto* c = std::get_if<CommEvent>(&event);
     if (!c) continue;
-    text << ++n << ' ' << c->kind << ' ' << c->group << ' ' << c->dtype << ' ' << c->count << ' '
+    text << ++n << ' ' << name_of(c->kind) << ' ' << c->group << ' ' << c->dtype << ' ' << c->count << ' '
          << c->name;
     if (c->peer >= 0) text << " peer " << c->peer;
     text << '\n';

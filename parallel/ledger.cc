@@ -58,6 +58,7 @@ class Reader {
   }
   void operator()(const OpEvent&) {}
   void operator()(const CommEvent&) {}
+  void operator()(const WaitEvent&) {}
 
  private:
   std::vector<Ledger::Layer> layers() {

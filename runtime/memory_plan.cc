@@ -66,6 +66,7 @@ class Reader {
   }
   void on(const OpEvent&) {}
   void on(const CommEvent&) {}
+  void on(const WaitEvent&) {}
 
   std::vector<MemoryPlan::Slot>& persistent_;
   std::optional<Take> current_;

@@ -54,6 +54,8 @@ std::byte* Tensor::raw() const {
   return data ? data + offset_ * static_cast<std::int64_t>(size_of(dtype_)) : nullptr;
 }
 
+std::uint64_t Tensor::allocation() const { return storage_ ? storage_->block.id : 0; }
+
 Tensor empty_like(const Tensor& t) { return {t.shape(), t.dtype(), t.device()}; }
 
 }  // namespace fusor

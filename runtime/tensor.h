@@ -44,6 +44,8 @@ class Tensor {
     return reinterpret_cast<T*>(raw());
   }
   std::byte* raw() const;
+  // What the device calls the storage: on meta the id of its AllocEvent, 0 where nothing has one.
+  std::uint64_t allocation() const;
   // The elements, where the host can reach them.
   template <class T>
   std::span<T> host() const {

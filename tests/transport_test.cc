@@ -85,10 +85,16 @@ TEST(MetaTransport, RecordsCallsAndHoldsOperands) {
     if (std::holds_alternative<AllocEvent>(event)) events += "+ ";
     if (std::holds_alternative<ReleaseEvent>(event)) events += "- ";
     if (const auto* comm = std::get_if<CommEvent>(&event))
-      events += comm->kind + ":" + comm->name + ":" + comm->group + ":" +
-                std::to_string(comm->count) + ":" + std::to_string(comm->peer) + " ";
+      events += std::string(name_of(comm->kind)) + ":" + comm->name + ":" + comm->group + ":" +
+                std::to_string(comm->count) + ":" + std::to_string(comm->peer) + ":" +
+                std::to_string(comm->place) + "/" + std::to_string(comm->group_size) + "#" +
+                std::to_string(comm->id) + " ";
+    if (const auto* wait = std::get_if<WaitEvent>(&event))
+      events += "wait#" + std::to_string(wait->id) + " ";
   }
-  EXPECT_EQ(events, "+ all_reduce:bucket.0:dp:6:-1 + broadcast:seed:world:2:1 - - ");
+  EXPECT_EQ(events,
+            "+ all_reduce:bucket.0:dp:6:-1:1/2#1 + broadcast:seed:world:2:1:3/4#2 wait#2 - "
+            "wait#1 - ");
 }
 
 }  // namespace
