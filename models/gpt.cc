@@ -110,15 +110,15 @@ Gpt::Rows Gpt::rows_of(std::int64_t samples, std::int64_t seq_len, const Pass& p
                     .heads = config_.heads,
                     .kv_heads = config_.kv_heads,
                     .head_dim = config_.head_dim()},
-          .first = pass.first_sample * seq_len};
+          .map = RowMap::whole(pass.first_sample, seq_len)};
 }
 
 double Gpt::dropout_of(const Pass& pass) const { return pass.training ? config_.dropout : 0; }
 
 Var Gpt::embed(const Var& tokens, const Rows& rows, const Pass& pass) const {
   Var x = embedding(embed_, tokens);
-  if (positions_) x = add_positions(x, *positions_, rows.shape.seq_len, rows.position);
-  return dropout(x, dropout_of(pass), dropout_key(pass, "embed"), rows.first);
+  if (positions_) x = add_positions(x, *positions_, rows.map);
+  return dropout(x, dropout_of(pass), dropout_key(pass, "embed"), rows.map);
 }
 
 Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pass,
@@ -126,17 +126,18 @@ Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pa
   const GptBlock& block = blocks_[index];
   const double p = dropout_of(pass);
   const Var a = attend(block, block.norm1(x), rows, cache);
-  const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.first);
+  const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.map);
   const Var m = mlp(block, block.norm2(y));
-  return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.first);
+  return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.map);
 }
 
 Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cache) const {
   Var qkv = block.qkv(x);
   if (config_.positions == Positions::rotary)
-    qkv = rotary(std::move(qkv), rows.shape, config_.rope_theta, rows.position);
+    qkv = rotary(std::move(qkv), rows.shape, config_.rope_theta, rows.map);
   if (cache)
-    return block.out(Var::input(cached_attention(qkv.value(), *cache, rows.shape, rows.position)));
+    return block.out(
+        Var::input(cached_attention(qkv.value(), *cache, rows.shape, rows.map.position(0))));
   return block.out(attention(qkv, rows.shape));
 }
 
@@ -167,7 +168,7 @@ Tensor Gpt::extend(const Tensor& tokens, GptCache& cache) const {
           " tokens and ", n, " more, but the model takes ",
           std::min(cache.capacity, config_.seq_len));
   Rows rows = rows_of(1, n, {});
-  rows.position = cache.length;
+  rows.map = RowMap::positions(cache.length, n);
   Var x = embed(Var::input(tokens), rows, {});
   for (std::size_t i = 0; i < blocks_.size(); ++i) x = block(i, x, rows, {}, &cache.layers[i]);
   cache.length += n;

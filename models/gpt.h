@@ -5,6 +5,7 @@
 #include "models/model.h"
 #include "models/modules.h"
 #include "ops/decode_attention.h"
+#include "ops/row_map.h"
 
 namespace fusor {
 
@@ -51,10 +52,10 @@ class Gpt final : public Model {
   Tensor extend(const Tensor& tokens, GptCache& cache) const;
 
  private:
-  // Where a part's rows stand: how they fall into sequences, and the first one's place.
+  // A part's rows: how they fall into sequences, and where they stand.
   struct Rows {
     AttentionShape shape;
-    std::int64_t first, position = 0;  // first: global index of the first row, for dropout
+    RowMap map;
   };
   Rows rows_of(std::int64_t samples, std::int64_t seq_len, const Pass&) const;
   double dropout_of(const Pass&) const;

@@ -27,13 +27,11 @@ void embedding_backward(const Tensor& dy, const Tensor& ids, const Tensor& dtabl
   });
 }
 
-// dtable [seq_len, C]
-void add_positions_backward(const Tensor& dy, const Tensor& dtable) {
-  const std::int64_t seq_len = dtable.dim(0);
+void add_positions_backward(const Tensor& dy, const RowMap& map, const Tensor& dtable) {
   launch(dy.device(), "add_positions_backward", embedding_cost(dy), [&](auto device) {
     on_float(dy.dtype(), [&]<class T> {
-      ops::kernels::add_positions_backward(device, dy.dim(0) / seq_len, seq_len, dy.dim(1),
-                                           dy.data<T>(), dtable.data<acc_t<T>>());
+      ops::kernels::add_positions_backward(device, dy.dim(0), dy.dim(1), map, dy.data<T>(),
+                                           dtable.data<acc_t<T>>());
     });
   });
 }
@@ -57,32 +55,28 @@ Var embedding(const Var& table, const Var& ids) {
   });
 }
 
-Var add_positions(const Var& x, const Var& table, std::int64_t seq_len,
-                  std::int64_t first_position) {
+Var add_positions(const Var& x, const Var& table, const RowMap& map) {
   const Tensor &xv = x.value(), &tv = table.value();
-  require(xv.rank() == 2 && tv.rank() == 2 && xv.dim(1) == tv.dim(1) && xv.dtype() == tv.dtype() &&
-              seq_len > 0 && xv.dim(0) % seq_len == 0,
-          "add_positions: x ", xv.shape(), " ", xv.dtype(), ", table ", tv.shape(), " ", tv.dtype(),
-          ", sequences of ", seq_len);
-  const std::int64_t end_position = first_position + seq_len;
-  require(first_position >= 0 && end_position <= tv.dim(0), "add_positions: positions ",
-          first_position, " to ", end_position, " of a table of ", tv.dim(0));
+  require(xv.rank() == 2 && tv.rank() == 2 && xv.dim(1) == tv.dim(1) && xv.dtype() == tv.dtype(),
+          "add_positions: x ", xv.shape(), " ", xv.dtype(), ", table ", tv.shape(), " ",
+          tv.dtype());
+  require(map.end_position() <= tv.dim(0), "add_positions: positions up to ", map.end_position(),
+          " of a table of ", tv.dim(0));
   Tensor y = empty_like(xv);
   launch(y.device(), "add_positions", embedding_cost(y), [&](auto device) {
     on_float(y.dtype(), [&]<class T> {
-      ops::kernels::add_positions(device, y.dim(0) / seq_len, seq_len, y.dim(1), xv.data<T>(),
-                                  tv.rows(first_position, end_position).data<T>(), y.data<T>());
+      ops::kernels::add_positions(device, y.dim(0), y.dim(1), map, xv.data<T>(), tv.data<T>(),
+                                  y.data<T>());
     });
   });
-  return record(
-      std::move(y), {x, table},
-      [first_position, end_position, dx = x.grad(), dtable = table.grad()](const Tensor& dy) {
-        dx.pass(dy);
-        dtable.accumulate([&](const Tensor& to, bool add) {
-          if (!add) ops::fill(to, 0);
-          add_positions_backward(dy, to.rows(first_position, end_position));
-        });
-      });
+  return record(std::move(y), {x, table},
+                [map, dx = x.grad(), dtable = table.grad()](const Tensor& dy) {
+                  dx.pass(dy);
+                  dtable.accumulate([&](const Tensor& to, bool add) {
+                    if (!add) ops::fill(to, 0);
+                    add_positions_backward(dy, map, to);
+                  });
+                });
 }
 
 }  // namespace fusor

@@ -1,6 +1,5 @@
 #pragma once
-#include <cstdint>
-
+#include "ops/row_map.h"
 #include "ops/tape.h"
 
 namespace fusor {
@@ -9,9 +8,8 @@ namespace fusor {
 // The tape is that of `ids`. Throws Error if an id is not in [0, V), where the host can read them.
 Var embedding(const Var& table, const Var& ids);
 
-// y[b t,:] = x[b t,:] + table[first_position + t,:], t in [0, seq_len): learned positions.
-// x, y [B seq_len, C]   table [>= first_position + seq_len, C]
-Var add_positions(const Var& x, const Var& table, std::int64_t seq_len,
-                  std::int64_t first_position = 0);
+// y[r,:] = x[r,:] + table[map.position(r),:]: learned positions.
+// x, y [N, C]   table [>= map.end_position(), C]
+Var add_positions(const Var& x, const Var& table, const RowMap& map);
 
 }  // namespace fusor

@@ -30,41 +30,44 @@ void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, const std::int32
 }
 
 template <class T>
-void add_positions(Cpu, std::int64_t batch, std::int64_t seq_len, std::int64_t cols, const T* x,
+void add_positions(Cpu, std::int64_t n, std::int64_t cols, const RowMap& map, const T* x,
                    const T* table, T* y) {
-  cpu::parallel_for(batch * seq_len, cpu::row_grain(cols),
-                    [=](std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t r = begin; r < end; ++r) {
-                        const T *xr = x + r * cols, *position = table + r % seq_len * cols;
-                        T* yr = y + r * cols;
+  cpu::parallel_for(n, cpu::row_grain(cols), [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const T *xr = x + r * cols, *position = table + map.position(r) * cols;
+      T* yr = y + r * cols;
 #pragma omp simd
-                        for (std::int64_t c = 0; c < cols; ++c)
-                          cpu::store(yr[c], cpu::load(xr[c]) + cpu::load(position[c]));
-                      }
-                    });
+      for (std::int64_t c = 0; c < cols; ++c)
+        cpu::store(yr[c], cpu::load(xr[c]) + cpu::load(position[c]));
+    }
+  });
 }
 
+// Shared out by the tokens of a sample: each position's sum keeps the order of the samples.
 template <class T, class A>
-void add_positions_backward(Cpu, std::int64_t batch, std::int64_t seq_len, std::int64_t cols,
-                            const T* dy, A* dtable) {
-  cpu::parallel_for(seq_len, cpu::row_grain(batch * cols),
-                    [=](std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t b = 0; b < batch; ++b) {
-                        const T* from = dy + b * seq_len * cols;
+void add_positions_backward(Cpu, std::int64_t n, std::int64_t cols, const RowMap& map, const T* dy,
+                            A* dtable) {
+  const std::int64_t len = map.local_len, first = map.first_row, last = first + n;
+  const std::int64_t samples = (n + len - 1) / len;
+  cpu::parallel_for(len, cpu::row_grain(samples * cols), [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t token = first / len * len; token < last; token += len)
+      for (std::int64_t i = std::max(begin, first - token); i < std::min(end, last - token); ++i) {
+        const T* from = dy + (token + i - first) * cols;
+        A* to = dtable + map.position_of_local(i) * cols;
 #pragma omp simd
-                        for (std::int64_t i = begin * cols; i < end * cols; ++i)
-                          dtable[i] += cpu::load(from[i]);
-                      }
-                    });
+        for (std::int64_t c = 0; c < cols; ++c) to[c] += cpu::load(from[c]);
+      }
+  });
 }
 
 #define FUSOR_EMBEDDING(T, A)                                                                      \
   template void embedding(Cpu, std::int64_t, std::int64_t, const std::int32_t*, const T*, T*);     \
   template void embedding_backward(Cpu, std::int64_t, std::int64_t, const std::int32_t*, const T*, \
                                    A*);                                                            \
-  template void add_positions(Cpu, std::int64_t, std::int64_t, std::int64_t, const T*, const T*,   \
+  template void add_positions(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*, const T*,  \
                               T*);                                                                 \
-  template void add_positions_backward(Cpu, std::int64_t, std::int64_t, std::int64_t, const T*, A*);
+  template void add_positions_backward(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*,   \
+                                       A*);
 FUSOR_EMBEDDING(double, double)
 FUSOR_EMBEDDING(float, float)
 FUSOR_EMBEDDING(bf16, float)

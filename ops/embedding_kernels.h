@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/row_map.h"
 #include "runtime/launch.h"
 
 // Defined in embedding_cpu.cc and embedding_cuda.cu. A = acc_t<T>.
@@ -22,20 +23,20 @@ template <class T, class A>
 void embedding_backward(Cuda, std::int64_t n, std::int64_t cols, const std::int32_t* ids,
                         const T* dy, A* dtable);
 
-// y [batch, seq_len, cols] = x + table [seq_len, cols]
+// y[r,:] = x[r,:] + table[position of r,:], r < n
 template <class T>
-void add_positions(Cpu, std::int64_t batch, std::int64_t seq_len, std::int64_t cols, const T* x,
+void add_positions(Cpu, std::int64_t n, std::int64_t cols, const RowMap&, const T* x,
                    const T* table, T* y);
 template <class T>
-void add_positions(Cuda, std::int64_t batch, std::int64_t seq_len, std::int64_t cols, const T* x,
+void add_positions(Cuda, std::int64_t n, std::int64_t cols, const RowMap&, const T* x,
                    const T* table, T* y);
 
-// dtable [seq_len, cols] += sum over batch of dy [batch, seq_len, cols]
+// dtable[position of r,:] += dy[r,:], r < n, in order of the samples
 template <class T, class A>
-void add_positions_backward(Cpu, std::int64_t batch, std::int64_t seq_len, std::int64_t cols,
-                            const T* dy, A* dtable);
+void add_positions_backward(Cpu, std::int64_t n, std::int64_t cols, const RowMap&, const T* dy,
+                            A* dtable);
 template <class T, class A>
-void add_positions_backward(Cuda, std::int64_t batch, std::int64_t seq_len, std::int64_t cols,
-                            const T* dy, A* dtable);
+void add_positions_backward(Cuda, std::int64_t n, std::int64_t cols, const RowMap&, const T* dy,
+                            A* dtable);
 
 }  // namespace fusor::ops::kernels

@@ -13,10 +13,9 @@ Cost rotary_cost(const Tensor& x) {
 }
 
 void rotate(const RotaryCall& call, const Tensor& x, const Tensor& y) {
-  const AttentionShape& s = call.shape;
   const Device& device = y.device();
   const Owned workspace(device, Owner::workspace);
-  const Tensor table({s.seq_len, s.head_dim}, acc_dtype(x.dtype()), device);
+  const Tensor table({call.map.local_len, call.shape.head_dim}, acc_dtype(x.dtype()), device);
   launch(device, "rotary", rotary_cost(x), [&](auto tag) {
     on_float(x.dtype(), [&]<class T> {
       ops::kernels::rotary_table<T>(tag, call, table.data<acc_t<T>>());
@@ -27,11 +26,10 @@ void rotate(const RotaryCall& call, const Tensor& x, const Tensor& y) {
 
 }  // namespace
 
-Var rotary(Var qkv, const AttentionShape& shape, double theta, std::int64_t first_position) {
+Var rotary(Var qkv, const AttentionShape& shape, double theta, const RowMap& map) {
   ops::check_qkv("rotary", qkv.value(), shape);
-  require(first_position >= 0, "rotary: first_position ", first_position, " is negative");
   require(shape.head_dim % 2 == 0, "rotary: head_dim ", shape.head_dim, " is odd");
-  RotaryCall call{shape, theta, first_position, false};
+  RotaryCall call{shape, theta, map, false};
   Tensor y = qkv.value().unique() ? qkv.value() : empty_like(qkv.value());
   rotate(call, qkv.value(), y);
   call.inverse = true;

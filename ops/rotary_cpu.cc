@@ -10,14 +10,12 @@ namespace {
 
 constexpr std::int64_t kTurns = 16;  // positions that share a cosine and a sine
 
-}  // namespace
-
-// Positions p = 16 a + k. Each pair takes the cosine and sine of 16 a w and turns on from there by
-// w at a time, in double: a function of p alone, whatever the first position is.
-template <class T>
-void rotary_table(Cpu, const RotaryCall& call, acc_t<T>* table) {
+// The table's rows of positions [first, end). Positions p = 16 a + k: each pair takes the cosine
+// and sine of 16 a w and turns on from there by w at a time, in double: a function of p alone,
+// whatever the first position is.
+template <class A>
+void turn(const RotaryCall& call, std::int64_t first, std::int64_t end, A* table) {
   const std::int64_t d = call.shape.head_dim, half = d / 2;
-  const std::int64_t first = call.first_position, end = first + call.shape.seq_len;
   const std::int64_t a_begin = first / kTurns, a_end = (end + kTurns - 1) / kTurns;
   cpu::parallel_for(a_end - a_begin, 1, [=](std::int64_t from, std::int64_t to) {
     for (std::int64_t i = 0; i < half; ++i) {
@@ -28,9 +26,9 @@ void rotary_table(Cpu, const RotaryCall& call, acc_t<T>* table) {
         double cos = std::cos(angle), sin = std::sin(angle);
         for (std::int64_t p = a * kTurns; p < std::min(end, (a + 1) * kTurns); ++p) {
           if (p >= first) {
-            acc_t<T>* row = table + (p - first) * d;
-            row[i] = static_cast<acc_t<T>>(cos);
-            row[half + i] = static_cast<acc_t<T>>(call.inverse ? -sin : sin);
+            A* row = table + (p - first) * d;
+            row[i] = static_cast<A>(cos);
+            row[half + i] = static_cast<A>(call.inverse ? -sin : sin);
           }
           const double turned = cos * cos_w - sin * sin_w;
           sin = sin * cos_w + cos * sin_w;
@@ -41,14 +39,26 @@ void rotary_table(Cpu, const RotaryCall& call, acc_t<T>* table) {
   });
 }
 
+}  // namespace
+
+template <class T>
+void rotary_table(Cpu, const RotaryCall& call, acc_t<T>* table) {
+  const RowMap& map = call.map;
+  const std::int64_t rest = map.local_len - map.chunk_len;
+  turn(call, map.begin[0], map.begin[0] + map.chunk_len, table);
+  if (rest > 0)
+    turn(call, map.begin[1], map.begin[1] + rest, table + map.chunk_len * call.shape.head_dim);
+}
+
 template <class T>
 void rotary(Cpu, const RotaryCall& call, const T* x, const acc_t<T>* table, T* y) {
   const AttentionShape s = call.shape;
+  const RowMap map = call.map;
   const std::int64_t d = s.head_dim, half = d / 2, turned = s.heads + s.kv_heads;
   const std::int64_t cols = (s.heads + 2 * s.kv_heads) * d;
   cpu::parallel_for(s.batch * s.seq_len, 8, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      const acc_t<T>* cos = table + r % s.seq_len * d;
+      const acc_t<T>* cos = table + (map.first_row + r) % map.local_len * d;
       const acc_t<T>* sin = cos + half;
       for (std::int64_t h = 0; h < turned; ++h) {
         const T* from = x + r * cols + h * d;

@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "ops/attention_kernels.h"
+#include "ops/row_map.h"
 #include "runtime/dtype.h"
 #include "runtime/launch.h"
 
@@ -11,11 +12,12 @@ namespace fusor::ops::kernels {
 struct RotaryCall {
   AttentionShape shape;
   double theta;
-  std::int64_t first_position;
+  RowMap map;
   bool inverse;  // turn back: the derivative of a rotation
 };
 
-// table [seq_len, head_dim]: the cosines of each position's angles, then their sines.
+// table [map.local_len, head_dim]: for each token of a sample that is held here, the cosines of its
+// position's angles, then their sines.
 template <class T>
 void rotary_table(Cpu, const RotaryCall&, acc_t<T>* table);
 template <class T>

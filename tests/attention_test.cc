@@ -133,7 +133,8 @@ TEST(Rotary, TurnsEachPairByItsPosition) {
   constexpr double kTheta = 500000;
   constexpr std::int64_t kFirst = 100003;
   const Tensor qkv = noisy_qkv(s, DType::f64);
-  const Tensor turned = rotary(Var::input(qkv), s, kTheta, kFirst).value();
+  const Tensor turned =
+      rotary(Var::input(qkv), s, kTheta, RowMap::positions(kFirst, s.seq_len)).value();
   const Tensor want = cast(qkv, DType::f64);
   const std::int64_t half = s.head_dim / 2;
   for (std::int64_t r = 0; r < qkv.dim(0); ++r)
@@ -152,9 +153,10 @@ TEST(Rotary, TurnsEachPairByItsPosition) {
 TEST(Rotary, OfAPositionIsTheSameBitsWhereverTheCallBegins) {
   const AttentionShape all{1, 50, 2, 2, 8}, tail{1, 29, 2, 2, 8};
   const Tensor qkv = noisy_qkv(all, DType::f64);
-  const Tensor turned = rotary(Var::input(qkv), all, 10000).value();
+  const Tensor turned = rotary(Var::input(qkv), all, 10000, RowMap::whole(0, 50)).value();
   EXPECT_EQ(
-      distance(rotary(Var::input(qkv.rows(21, 50)), tail, 10000, 21).value(), turned.rows(21, 50)),
+      distance(rotary(Var::input(qkv.rows(21, 50)), tail, 10000, RowMap::positions(21, 29)).value(),
+               turned.rows(21, 50)),
       0);
 }
 
@@ -162,10 +164,11 @@ TEST(Rotary, TurnsInPlaceWhatNothingElseHolds) {
   const AttentionShape s{2, 5, 2, 1, 6};
   Tensor held = noisy_qkv(s, DType::f32);
   const Tensor copy = cast(held, DType::f32);
-  const Tensor apart = rotary(Var::input(held), s, 10000).value();
+  const Tensor apart = rotary(Var::input(held), s, 10000, RowMap::whole(0, 5)).value();
   EXPECT_EQ(distance(held, copy), 0);
   const float* at = held.data<float>();
-  const Tensor in_place = rotary(Var::input(std::move(held)), s, 10000).value();
+  const Tensor in_place =
+      rotary(Var::input(std::move(held)), s, 10000, RowMap::whole(0, 5)).value();
   EXPECT_EQ(in_place.data<float>(), at);
   EXPECT_EQ(distance(in_place, apart), 0);
 }

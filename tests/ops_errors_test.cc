@@ -58,23 +58,23 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
        },
        "embedding: table [5, 2] and ids [3] f32"},
       {[] {
-         add_positions(var({6, 2}), var({8, 2}), 4);
+         add_positions(var({6, 2}), var({8, 3}), RowMap::whole(0, 3));
        },
-       "sequences of 4"},
+       "x [6, 2] f32, table [8, 3] f32"},
       {[] {
-         add_positions(var({6, 2}), var({8, 2}), 3, 6);
+         add_positions(var({6, 2}), var({8, 2}), RowMap::positions(6, 3));
        },
-       "positions 6 to 9 of a table of 8"},
+       "positions up to 9 of a table of 8"},
       {[] {
          swiglu(var({2, 3}));
        },
        "swiglu: x [2, 3]"},
       {[] {
-         dropout(var({2, 3}), 1, {}, 0);
+         dropout(var({2, 3}), 1, {}, {});
        },
        "p = 1 is not in [0, 1)"},
       {[] {
-         dropout_add(var({2, 3}), var({3, 2}), 0.5, {}, 0);
+         dropout_add(var({2, 3}), var({3, 2}), 0.5, {}, {});
        },
        "residual [2, 3] f32 but x [3, 2]"},
       {[] {
@@ -95,11 +95,11 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
        },
        "seq_len 0"},
       {[] {
-         rotary(var({6, 30}), {2, 3, 2, 2, 5}, 10000);
+         rotary(var({6, 30}), {2, 3, 2, 2, 5}, 10000, RowMap::whole(0, 3));
        },
        "head_dim 5 is odd"},
       {[] {
-         rotary(var({6, 30}), {2, 3, 2, 2, 4}, 10000);
+         rotary(var({6, 30}), {2, 3, 2, 2, 4}, 10000, RowMap::whole(0, 3));
        },
        "rotary: qkv [6, 30] but the heads make [6, 24]"},
       {[] {

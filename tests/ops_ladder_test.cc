@@ -28,10 +28,10 @@ Case attention_case(const char* name, const AttentionShape& s) {
 
 // Every operator, once at an odd shape that no vector width divides and, where rows or elements are
 // shared out to threads, once at a shape that is.
-Case rotary_case(const std::string& name, const AttentionShape& s, std::int64_t first_position) {
+Case rotary_case(const char* name, const AttentionShape& s, const RowMap& map) {
   return {name,
           {activation({s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim})},
-          [=](const Vars& v) { return rotary(v[0], s, 10000, first_position); }};
+          [=](const Vars& v) { return rotary(v[0], s, 10000, map); }};
 }
 
 const std::vector<Case> kCases = {
@@ -47,8 +47,10 @@ const std::vector<Case> kCases = {
     attention_case("attention_grouped_heads", {2, 21, 6, 2, 5}),
     attention_case("attention_two_tiles", {1, 70, 2, 1, 8}),
     attention_case("attention_whole_tiles", {1, 192, 2, 2, 16}),
-    rotary_case("rotary", {2, 5, 2, 2, 6}, 0),
-    rotary_case("rotary_later_positions", {3, 11, 4, 1, 8}, 100),
+    rotary_case("rotary", {2, 5, 2, 2, 6}, RowMap::whole(0, 5)),
+    rotary_case("rotary_later_positions", {3, 11, 4, 1, 8}, RowMap::positions(100, 11)),
+    rotary_case("rotary_zigzag", {2, 10, 2, 1, 6}, RowMap::zigzag(0, 20, 0, 2)),
+    rotary_case("rotary_slice", {1, 13, 2, 1, 6}, RowMap::zigzag(0, 20, 0, 2).rows_from(7)),
     {"linear",
      {activation({6, 10}), parameter({7, 10}), parameter({7})},
      [](const Vars& v) { return linear(v[0], v[1], v[2]); }},
@@ -81,21 +83,33 @@ const std::vector<Case> kCases = {
      [](const Vars& v) { return embedding(v[0], v[1]); }},
     {"add_positions",
      {activation({6, 5}), parameter({8, 5})},
-     [](const Vars& v) { return add_positions(v[0], v[1], 3, 2); }},
+     [](const Vars& v) { return add_positions(v[0], v[1], RowMap::positions(2, 3)); }},
     {"add_positions_large",
      {activation({240, 200}), parameter({120, 200})},
-     [](const Vars& v) { return add_positions(v[0], v[1], 120); }},
+     [](const Vars& v) { return add_positions(v[0], v[1], RowMap::whole(3, 120)); }},
+    {"add_positions_slice",
+     {activation({23, 5}), parameter({20, 5})},
+     [](const Vars& v) {
+       return add_positions(v[0], v[1], RowMap::zigzag(1, 20, 0, 2).rows_from(14));
+     }},
     {"gelu", {activation({3, 37})}, [](const Vars& v) { return gelu(v[0]); }},
     {"gelu_large", {activation({50, 400})}, [](const Vars& v) { return gelu(v[0]); }},
     {"swiglu", {activation({3, 38})}, [](const Vars& v) { return swiglu(v[0]); }},
     {"swiglu_large", {activation({120, 400})}, [](const Vars& v) { return swiglu(v[0]); }},
-    {"dropout", {activation({3, 37})}, [](const Vars& v) { return dropout(v[0], 0.3, {5}, 2); }},
+    {"dropout",
+     {activation({3, 37})},
+     [](const Vars& v) { return dropout(v[0], 0.3, {5}, RowMap::whole(2, 3)); }},
     {"dropout_large",
      {activation({50, 401})},
-     [](const Vars& v) { return dropout(v[0], 0.3, {5}, 3); }},
+     [](const Vars& v) { return dropout(v[0], 0.3, {5}, RowMap::whole(3, 25)); }},
+    {"dropout_slice",
+     {activation({50, 401})},
+     [](const Vars& v) {
+       return dropout(v[0], 0.3, {5}, RowMap::zigzag(2, 48, 1, 3).rows_from(5));
+     }},
     {"dropout_add",
      {activation({3, 37}), activation({3, 37})},
-     [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, {5}, 2); }},
+     [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, {5}, RowMap::whole(2, 3)); }},
     {"cross_entropy",
      {activation({5, 33}), activation({5, 33}), ids({5}, 33)},
      // of a sum: it consumes its logits, which the rungs read again
