@@ -69,7 +69,7 @@ Var Var::parameter(Tensor value, Tensor grad) {
   return x;
 }
 
-Var record(Tensor value, std::initializer_list<Var> inputs, Pull pull) {
+Var record(Tensor value, const std::vector<Var>& inputs, Pull pull, Pull pull_weights) {
   Var y;
   bool wants_grad = false;
   for (const Var& x : inputs) {
@@ -79,7 +79,8 @@ Var record(Tensor value, std::initializer_list<Var> inputs, Pull pull) {
   y.value_ = std::move(value);
   if (!y.tape_ || !wants_grad) return y;
   y.grad_ = Grad::of_value(y.value_);
-  Tape::Step step{y.grad_, std::move(pull), {}, y.device().backend().scopes};
+  Tape::Step step{
+      y.grad_, std::move(pull), std::move(pull_weights), {}, y.device().backend().scopes};
   for (const Var& x : inputs)
     if (x.grad_.wanted() && x.grad_.node_->is_parameter) {
       ++x.grad_.node_->uses;
@@ -89,21 +90,118 @@ Var record(Tensor value, std::initializer_list<Var> inputs, Pull pull) {
   return y;
 }
 
-void Tape::backward(const Var& y, Tensor dy) {
-  require(dy.shape() == y.shape(), "backward: y ", y.shape(), " but dy ", dy.shape());
-  require(y.grad_.wanted(), "backward: nothing that y was computed from wants a gradient");
-  auto& scopes = dy.device().backend().scopes;
-  const auto outer = scopes;
-  y.grad_.node_->to = std::move(dy);
+namespace {
+
+// Puts a layer's name in place of the one that runs.
+class ScopesOf {
+ public:
+  explicit ScopesOf(const Device& device)
+      : scopes_(device.backend().scopes), before_(device.backend().scopes) {}
+  ~ScopesOf() { scopes_ = std::move(before_); }
+  ScopesOf(const ScopesOf&) = delete;
+  ScopesOf& operator=(const ScopesOf&) = delete;
+  void set(const std::vector<std::string_view>& scopes) { scopes_ = scopes; }
+
+ private:
+  std::vector<std::string_view>&scopes_, before_;
+};
+
+}  // namespace
+
+void Grad::used(const std::vector<Grad>& parameters) {
+  for (const Grad& p : parameters)
+    if (--p.node_->uses == 0 && p.node_->ready) p.node_->ready();
+}
+
+Tape::~Tape() {
+  for (const Step& step : steps_)
+    for (const Grad& p : step.parameters) --p.node_->uses;
+}
+
+void Tape::backward(std::vector<Root> roots) {
+  weights_later_ = false;
+  walk(std::move(roots));
+}
+
+void Tape::backward_inputs(std::vector<Root> roots) {
+  weights_later_ = true;
+  walk(std::move(roots));
+}
+
+void Tape::walk(std::vector<Root> roots) {
+  require(!roots.empty(), "backward: no value to begin from");
+  ScopesOf scopes(roots[0].dy.device());
+  for (Root& root : roots) {
+    require(root.dy.shape() == root.y.shape(), "backward: y ", root.y.shape(), " but dy ",
+            root.dy.shape());
+    require(root.y.grad_.wanted(), "backward: nothing that y was computed from wants a gradient");
+    root.y.grad_.node_->to = std::move(root.dy);
+  }
   // Ops were appended as they ran, so reverse order is already a valid topological order.
   for (; !steps_.empty(); steps_.pop_back()) {
     Step& step = steps_.back();
-    scopes = step.scopes;
-    if (const Tensor g = std::exchange(step.y.node_->to, {}); g.defined()) step.pull(g);
-    for (const Grad& p : step.parameters)
-      if (--p.node_->uses == 0 && p.node_->ready) p.node_->ready();
+    scopes.set(step.scopes);
+    if (!step.y.wanted())
+      step.pull({});  // of on_backward
+    else if (const Tensor dy = std::exchange(step.y.node_->to, {}); dy.defined())
+      pull(step, dy);
+    Grad::used(step.parameters);
   }
-  scopes = outer;
+}
+
+void Tape::pull(Step& step, const Tensor& dy) {
+  if (step.pull_weights && weights_later_)
+    weight_steps_.push_back(
+        {dy, std::move(step.pull_weights), std::exchange(step.parameters, {}), step.scopes});
+  else if (step.pull_weights)
+    step.pull_weights(dy);
+  if (step.pull) step.pull(dy);
+}
+
+void Tape::backward_weights() {
+  if (weight_steps_.empty()) return;
+  ScopesOf scopes(weight_steps_[0].dy.device());
+  for (WeightStep& step : std::exchange(weight_steps_, {})) {
+    scopes.set(step.scopes);
+    step.pull_weights(step.dy);
+    Grad::used(step.parameters);
+    step = {};  // frees what it held
+  }
+}
+
+Var Tape::recompute(const std::vector<Var>& inputs, Segment f) {
+  Tape* tape = nullptr;
+  for (const Var& x : inputs)
+    if (x.tape_ && x.grad_.wanted()) tape = x.tape_;
+  if (!tape) return f(inputs);  // nothing would come back here to run it again
+  const auto leaves = [](const std::vector<Var>& vars, Tape& segment) {
+    std::vector<Var> all;
+    for (const Var& x : vars) all.push_back(Var::input(x.value_, &segment, x.grad_.wanted()));
+    return all;
+  };
+  Tensor y;
+  {
+    Tape unused;  // operators may be fused, to other bits, where nothing is recorded
+    y = f(leaves(inputs, unused)).value_;
+  }
+  return record(std::move(y), inputs, [=, f = std::move(f)](const Tensor& dy) {
+    Tape segment;
+    const std::vector<Var> again = leaves(inputs, segment);
+    tape->pull_again(f(again), dy, segment);
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (again[i].grad_.wanted()) inputs[i].grad_.pass(again[i].grad_.tensor());
+  });
+}
+
+// The gradients of a segment that was run again, in the way that this tape's walk goes.
+void Tape::pull_again(const Var& y, const Tensor& dy, Tape& segment) {
+  segment.weights_later_ = weights_later_;
+  segment.walk({{y, dy}});
+  for (WeightStep& step : segment.weight_steps_) weight_steps_.push_back(std::move(step));
+}
+
+void Tape::on_backward(std::function<void()> f) {
+  steps_.push_back({{}, [f = std::move(f)](const Tensor&) { f(); }, {}, {}, {}});
 }
 
 }  // namespace fusor

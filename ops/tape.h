@@ -1,6 +1,5 @@
 #pragma once
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -49,7 +48,8 @@ class Grad {
  private:
   friend class Tape;
   friend class Var;
-  friend Var record(Tensor, std::initializer_list<Var>, std::function<void(const Tensor&)>);
+  friend Var record(Tensor, const std::vector<Var>&, std::function<void(const Tensor&)>,
+                    std::function<void(const Tensor&)>);
   struct Node {
     Tensor to{};
     Shape shape;
@@ -59,6 +59,8 @@ class Grad {
     int uses = 0;  // weights: recorded ops that have not run backward yet
     std::function<void()> ready{};
   };
+  // An op that read these weights has added its share to each.
+  static void used(const std::vector<Grad>& parameters);
   bool prepare() const;  // makes `to` writable; true if it already holds a sum
 
   std::shared_ptr<Node> node_;
@@ -81,7 +83,8 @@ class Var {
 
  private:
   friend class Tape;
-  friend Var record(Tensor, std::initializer_list<Var>, std::function<void(const Tensor&)>);
+  friend Var record(Tensor, const std::vector<Var>&, std::function<void(const Tensor&)>,
+                    std::function<void(const Tensor&)>);
   Tensor value_;
   Grad grad_;
   Tape* tape_ = nullptr;
@@ -91,26 +94,62 @@ class Var {
 using Pull = std::function<void(const Tensor& dy)>;
 
 // The result of an op. Recorded if an input carries a tape and one wants a gradient; else `pull` is
-// dropped, and with it what it saved.
-Var record(Tensor value, std::initializer_list<Var> inputs, Pull pull);
+// dropped, and with it what it saved. `pull_weights`, where an op has one, holds the part of the
+// calculus that only weights wait for, so that a pipeline may do it later.
+Var record(Tensor value, const std::vector<Var>& inputs, Pull pull, Pull pull_weights = {});
 
 // The ops of one forward pass, in the order they ran. One per micro-batch in flight.
 class Tape {
  public:
+  Tape() = default;
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+  ~Tape();
+
+  struct Root {
+    Var y;
+    Tensor dy;  // has y's shape
+  };
   // Consumes the tape from its end; what an op saved is freed as the walk passes it. Afterwards
-  // only leaves hold gradients. dy has y's shape.
-  void backward(const Var& y, Tensor dy);
+  // only leaves hold gradients.
+  void backward(const Var& y, Tensor dy) { backward(std::vector<Root>{{y, std::move(dy)}}); }
+  void backward(std::vector<Root> roots);
+  // The same in two: first all but `pull_weights`, whose operands are kept, then that.
+  void backward_inputs(std::vector<Root> roots);
+  void backward_weights();
+
+  // Runs f, recorded, on what `inputs` hold; keeps these alone, and in backward runs f once more
+  // for what it would have kept. f must give the same bits each time. Where no input wants a
+  // gradient f is recorded as it is.
+  using Segment = std::function<Var(const std::vector<Var>& inputs)>;
+  static Var recompute(const std::vector<Var>& inputs, Segment f);
+
+  // Backward calls f when the walk comes by here: after all ops recorded later, before any earlier.
+  void on_backward(std::function<void()> f);
+
   std::size_t size() const { return steps_.size(); }
 
  private:
-  friend Var record(Tensor, std::initializer_list<Var>, Pull);
+  friend Var record(Tensor, const std::vector<Var>&, Pull, Pull);
   struct Step {
     Grad y;
-    Pull pull;
+    Pull pull, pull_weights;
     std::vector<Grad> parameters;
     std::vector<std::string_view> scopes;  // the layer that recorded it, for ledgers and profiles
   };
+  // What backward_inputs left to do.
+  struct WeightStep {
+    Tensor dy;
+    Pull pull_weights;
+    std::vector<Grad> parameters;
+    std::vector<std::string_view> scopes;
+  };
+  void walk(std::vector<Root> roots);
+  void pull(Step& step, const Tensor& dy);
+  void pull_again(const Var& y, const Tensor& dy, Tape& segment);
   std::vector<Step> steps_;
+  std::vector<WeightStep> weight_steps_;
+  bool weights_later_ = false;
 };
 
 }  // namespace fusor

@@ -62,17 +62,39 @@ std::vector<Var> leaves(const Case& c, const Inputs& in, DType dtype, const Devi
   return vars;
 }
 
+enum class Walk { whole, weights_later, recomputed };
+
+// The case's op, run again in backward.
+Var recomputed(const Case& c, const std::vector<Var>& vars) {
+  std::vector<Var> inputs;
+  for (std::size_t i = 0; i < vars.size(); ++i)
+    if (c.operands[i].role == Role::activation) inputs.push_back(vars[i]);
+  return Tape::recompute(inputs, [&c, vars](const std::vector<Var>& again) {
+    std::vector<Var> operands = vars;
+    for (std::size_t i = 0, next = 0; i < vars.size(); ++i)
+      if (c.operands[i].role == Role::activation) operands[i] = again[next++];
+    return c.op(operands);
+  });
+}
+
 // Forward and backward with a random cotangent, `times` times into the same gradients.
 Outcome play(const Case& c, const Inputs& in, DType dtype,
-             const Device& device = Device::heap(/*poison=*/true), int times = 1) {
+             const Device& device = Device::heap(/*poison=*/true), int times = 1,
+             Walk walk = Walk::whole) {
   Outcome out;
   const Program program(device, "case");
   Tape tape;
   const std::vector<Var> vars = leaves(c, in, dtype, device, &tape);
   for (int i = 0; i < times; ++i) {
-    const Var y = c.op(vars);
+    const Var y = walk == Walk::recomputed ? recomputed(c, vars) : c.op(vars);
     out.y = cast(y.value(), DType::f64);
-    tape.backward(y, cast(noise(y.shape(), DType::f64, kCotangentSeed), y.value().dtype(), device));
+    const Tensor dy = cast(noise(y.shape(), DType::f64, kCotangentSeed), y.value().dtype(), device);
+    if (walk == Walk::whole) {
+      tape.backward(y, dy);
+    } else {
+      tape.backward_inputs({{y, dy}});
+      tape.backward_weights();
+    }
   }
   for (const Var& v : vars)
     if (v.grad().wanted()) {
@@ -167,6 +189,16 @@ void check_accumulation(const Case& c, Findings& findings) {
   findings.expect_near("two backward passes against twice one", twice, once, kTwice);
 }
 
+void check_walks(const Case& c, Findings& findings) {
+  const Inputs in = draw(c);
+  const Device heap = Device::heap(/*poison=*/true);
+  const Outcome whole = play(c, in, DType::f32);
+  findings.expect_near("weights after inputs",
+                       play(c, in, DType::f32, heap, 1, Walk::weights_later), whole, kSameBits);
+  findings.expect_near("recomputed", play(c, in, DType::f32, heap, 1, Walk::recomputed), whole,
+                       kSameBits);
+}
+
 // The arena refuses any allocation that the rehearsal did not make in the same order and size.
 void check_rehearsal(const Case& c, Findings& findings) {
   const Inputs in = draw(c);
@@ -206,8 +238,9 @@ void check_threads(const Case& c, Findings& findings) {
   }
 }
 
-constexpr void (*kRungs[])(const Case&, Findings&) = {
-    check_finite_differences, check_dtypes, check_accumulation, check_rehearsal, check_threads};
+constexpr void (*kRungs[])(const Case&, Findings&) = {check_finite_differences, check_dtypes,
+                                                      check_accumulation,       check_walks,
+                                                      check_rehearsal,          check_threads};
 
 }  // namespace
 
