@@ -60,11 +60,11 @@ void serve(const Config& config) {
   Gpt model(config.model);
   Trainer trainer(model, config, size, Mesh::over(Group(), {}), device);
   trainer.initialize();
-  const auto tokens = static_cast<std::size_t>(size.micro_batch * size.seq_len);
   const std::vector<std::int32_t> text =
       random_text(size.micro_batch * size.seq_len + 1, config.model.vocab_size);
-  const auto next = [&]() -> Batch {
-    return {.tokens = {text.data(), tokens}, .targets = {text.data() + 1, tokens}};
+  const auto next = [&](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
+    std::copy_n(text.begin(), tokens.size(), tokens.begin());
+    std::copy_n(text.begin() + 1, targets.size(), targets.begin());
   };
   std::int64_t step = 0;
   for (std::string line; std::getline(std::cin, line);) {

@@ -35,17 +35,35 @@ std::int64_t Dataset::num_samples(std::int64_t seq_len) const {
   return samples;
 }
 
-void Dataset::read(std::int64_t first, std::span<std::int32_t> out) const {
-  require(first >= 0 && first + std::ssize(out) <= num_tokens(), "split '", split_, "' of ",
-          folder_, " has ", num_tokens(), " tokens, no token ", first + std::ssize(out) - 1);
+template <class F>
+void Dataset::for_each_part(std::int64_t first, std::int64_t count, F&& read) const {
+  const std::int64_t end = first + count;
+  require(first >= 0 && end <= num_tokens(), "split '", split_, "' of ", folder_, " has ",
+          num_tokens(), " tokens, no token ", end - 1);
   auto shard = static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), first) -
                                         starts_.begin() - 1);
-  for (; !out.empty(); ++shard) {
-    const auto n = std::min<std::int64_t>(std::ssize(out), starts_[shard + 1] - first);
-    shards_[shard].read(first - starts_[shard], out.first(static_cast<std::size_t>(n)));
-    out = out.subspan(static_cast<std::size_t>(n));
+  for (; first < end; ++shard) {
+    const std::int64_t n = std::min(end, starts_[shard + 1]) - first;
+    read(shards_[shard], first - starts_[shard], n);
     first += n;
   }
+}
+
+void Dataset::read(std::int64_t first, std::span<std::int32_t> out) const {
+  for_each_part(first, std::ssize(out),
+                [&](const TextShard& shard, std::int64_t at, std::int64_t n) {
+                  shard.read(at, out.first(static_cast<std::size_t>(n)));
+                  out = out.subspan(static_cast<std::size_t>(n));
+                });
+}
+
+void Dataset::read_stored(std::int64_t first, std::span<std::byte> out) const {
+  const std::int64_t width = size_of(manifest_.token_type);
+  for_each_part(first, std::ssize(out) / width,
+                [&](const TextShard& shard, std::int64_t at, std::int64_t n) {
+                  shard.read_stored(at, out.first(static_cast<std::size_t>(n * width)));
+                  out = out.subspan(static_cast<std::size_t>(n * width));
+                });
 }
 
 }  // namespace fusor

@@ -29,8 +29,14 @@ class Dataset {
   std::int64_t num_samples(std::int64_t seq_len) const;
   // Tokens [first, first + out.size()) of the stream; from any number of threads.
   void read(std::int64_t first, std::span<std::int32_t> out) const;
+  // The same, as they are stored (manifest().token_type): `out` holds whole tokens.
+  void read_stored(std::int64_t first, std::span<std::byte> out) const;
 
  private:
+  // Calls read(shard, first token in it, count) for each shard's part of `count` tokens.
+  template <class F>
+  void for_each_part(std::int64_t first, std::int64_t count, F&& read) const;
+
   std::string folder_, split_;
   Manifest manifest_;
   std::vector<TextShard> shards_;

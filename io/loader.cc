@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "io/order.h"
 #include "runtime/error.h"
@@ -32,6 +33,25 @@ LoaderConfig evaluation_config(std::int64_t seq_len, std::int64_t micro_batch, i
           .sampling = Sampling::once};
 }
 
+void unpack(const Batch& batch, std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
+  const std::int64_t width = size_of(batch.type);
+  std::int64_t left = batch.num_targets;
+  for (const std::int64_t row : batch.rows) {
+    const std::int64_t count = std::min(left, batch.seq_len);
+    const auto n = static_cast<std::size_t>(count);
+    const auto from = [&](std::int64_t token) {
+      return batch.stored.subspan(static_cast<std::size_t>(token * width),
+                                  static_cast<std::size_t>(count * width));
+    };
+    widen(batch.type, from(row), tokens.first(n));
+    widen(batch.type, from(row + 1), targets.first(n));
+    tokens = tokens.subspan(n), targets = targets.subspan(n);
+    left -= count;
+  }
+  std::ranges::fill(tokens, 0);
+  std::ranges::fill(targets, kIgnoredTarget);
+}
+
 Loader::Loader(const Dataset& dataset, const LoaderConfig& config)
     : dataset_(dataset), config_(config) {
   check(config);
@@ -42,17 +62,18 @@ Loader::Loader(const Dataset& dataset, const LoaderConfig& config)
     num_batches_ = (num_steps() - config.start_step) * (config.count / config.micro_batch);
   }
   slots_.resize(static_cast<std::size_t>(config.depth));
-  const auto elements = static_cast<std::size_t>(config.micro_batch * config.seq_len);
+  const std::int64_t bytes = config.micro_batch * (config.seq_len + 1) * token_bytes();
   for (Slot& slot : slots_) {
-    slot.tokens.resize(elements + 1);
-    slot.targets.resize(elements);
+    slot.stored.resize(static_cast<std::size_t>(bytes));
+    slot.rows.resize(static_cast<std::size_t>(config.micro_batch));
   }
-  for (int i = 0; i < config.num_threads; ++i)
-    readers_.emplace_back([this](std::stop_token stop) { read_batches(stop); });
+  for (int i = 0; i < config.num_threads; ++i) readers_.emplace_back([this] { read_batches(); });
 }
 
 Loader::~Loader() {
-  for (std::jthread& reader : readers_) reader.request_stop();
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  may_read_.notify_all();
 }
 
 std::int64_t Loader::num_steps() const {
@@ -81,58 +102,69 @@ Batch Loader::next() {
     next_taken_ = batch;  // stays the next one: its error is thrown again
     std::rethrow_exception(slot.error);
   }
-  return {position_of(batch), std::span(slot.tokens).first(slot.targets.size()), slot.targets};
+  return {.position = position_of(batch),
+          .seq_len = config_.seq_len,
+          .num_targets = slot.num_targets,
+          .type = dataset_.manifest().token_type,
+          .stored = slot.stored,
+          .rows = slot.rows};
 }
 
-void Loader::read_batches(std::stop_token stop) {
+void Loader::read_batches() {
   std::unique_lock lock(mutex_);
-  const auto has_free_slot = [this] {
+  const auto has_work = [this] {
     const std::int64_t in_use = std::max<std::int64_t>(next_taken_ - 1, 0);
-    return next_read_ < std::min(num_batches_, in_use + config_.depth);
+    return stopping_ || next_read_ < std::min(num_batches_, in_use + config_.depth);
   };
-  while (may_read_.wait(lock, stop, has_free_slot) && !stop.stop_requested()) {
+  while (may_read_.wait(lock, has_work), !stopping_) {
     const std::int64_t batch = next_read_++;
     Slot& slot = slot_of(batch);
     std::exception_ptr error;
     lock.unlock();
     try {
-      fill(batch, slot, stop);
+      fill(batch, slot);
     } catch (...) {
       error = std::current_exception();
     }
     lock.lock();
     slot.error = error;
     slot.filled = batch;
-    may_take_.notify_one();
+    if (batch + 1 == next_taken_) may_take_.notify_one();  // next() waits for it
   }
 }
 
-void Loader::fill(std::int64_t batch, Slot& slot, const std::stop_token& stop) const {
-  const std::int64_t first = position_of(batch);
-  std::int64_t epoch = first / num_windows_;
+std::vector<std::int64_t> Loader::samples_of(std::int64_t batch) const {
+  std::vector<std::int64_t> samples(static_cast<std::size_t>(config_.micro_batch));
+  std::iota(samples.begin(), samples.end(), position_of(batch));
+  if (config_.sampling == Sampling::once) return samples;
+  std::int64_t epoch = samples.front() / num_windows_;
   Permutation order = epoch_order(config_.seed, epoch, num_windows_);
-  for (std::int64_t row = 0; row < config_.micro_batch && !stop.stop_requested(); ++row) {
-    const std::int64_t position = first + row;
-    if (position / num_windows_ > epoch) order = epoch_order(config_.seed, ++epoch, num_windows_);
-    std::int64_t sample = position;
-    if (config_.sampling != Sampling::once) sample %= num_windows_;
+  for (std::int64_t& sample : samples) {
+    if (sample / num_windows_ > epoch) order = epoch_order(config_.seed, ++epoch, num_windows_);
+    sample %= num_windows_;
     if (config_.sampling == Sampling::shuffled) sample = order(sample);
-    const auto at = static_cast<std::size_t>(row * config_.seq_len);
-    const auto length = static_cast<std::size_t>(config_.seq_len);
-    read_sample(sample, std::span(slot.tokens).subspan(at, length + 1),
-                std::span(slot.targets).subspan(at, length));
   }
+  return samples;
 }
 
-void Loader::read_sample(std::int64_t sample, std::span<std::int32_t> window,
-                         std::span<std::int32_t> targets) const {
-  const std::int64_t begin = sample * config_.seq_len;
-  const auto present = static_cast<std::size_t>(
-      std::clamp<std::int64_t>(dataset_.num_tokens() - 1 - begin, 0, config_.seq_len));
-  if (present > 0) dataset_.read(begin, window.first(present + 1));
-  std::copy_n(window.begin() + 1, present, targets.begin());
-  std::fill(targets.begin() + present, targets.end(), kIgnoredTarget);
-  std::fill(window.begin() + present, window.end() - 1, 0);
+void Loader::fill(std::int64_t batch, Slot& slot) const {
+  const std::vector<std::int64_t> samples = samples_of(batch);
+  const std::int64_t seq_len = config_.seq_len, width = token_bytes();
+  std::int64_t at = 0;  // tokens of the slot filled so far
+  slot.num_targets = 0;
+  for (std::size_t row = 0; row < samples.size() && !stopping_;) {
+    const std::int64_t begin = samples[row] * seq_len;
+    std::int64_t length = 0;  // of windows that lie side by side: one read
+    for (; row < samples.size() && samples[row] * seq_len == begin + length; length += seq_len)
+      slot.rows[row++] = at + length;
+    const auto targets = std::clamp<std::int64_t>(dataset_.num_tokens() - 1 - begin, 0, length);
+    if (targets > 0)
+      dataset_.read_stored(begin, std::span(slot.stored)
+                                      .subspan(static_cast<std::size_t>(at * width),
+                                               static_cast<std::size_t>((targets + 1) * width)));
+    slot.num_targets += targets;
+    at += length + 1;
+  }
 }
 
 }  // namespace fusor

@@ -1,10 +1,10 @@
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <mutex>
 #include <span>
-#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -35,17 +35,25 @@ struct LoaderConfig {
 
 // Every target of the split exactly once over all ranks, one micro-batch a step: rank r takes
 // positions r * micro_batch onwards of each num_ranks * micro_batch. The last window is shorter and
-// later ones are empty; their absent tokens are 0 with target kIgnoredTarget, so that every rank
-// runs the same number of steps (Loader::num_steps).
+// later ones are empty (Batch::num_targets), so that every rank runs the same number of steps
+// (Loader::num_steps).
 LoaderConfig evaluation_config(std::int64_t seq_len, std::int64_t micro_batch, int rank,
                                int num_ranks);
 
-// One micro-batch; the spans hold until the loader's next call.
+// One micro-batch, its tokens as the shards store them; the spans hold until the loader's next
+// call.
 struct Batch {
-  std::int64_t position = 0;              // of its first sample in the endless sequence
-  std::span<const std::int32_t> tokens;   // [micro_batch, seq_len]
-  std::span<const std::int32_t> targets;  // [micro_batch, seq_len] the token after each
+  std::int64_t position = 0;  // of its first sample in the endless sequence
+  std::int64_t seq_len = 0;
+  std::int64_t num_targets = 0;        // of [micro_batch * seq_len], the first that there are
+  TokenType type = TokenType::u8;      // of `stored`
+  std::span<const std::byte> stored;   // windows of seq_len + 1; neighbours share a token
+  std::span<const std::int64_t> rows;  // [micro_batch] the token of `stored` where each begins
 };
+
+// tokens [micro_batch, seq_len] and the token after each as its target; those that are not there
+// are token 0 with target kIgnoredTarget.
+void unpack(const Batch& batch, std::span<std::int32_t> tokens, std::span<std::int32_t> targets);
 
 // Reads ahead with its own threads into a ring of buffers and hands out micro-batches in order.
 // The dataset must outlive it.
@@ -66,32 +74,32 @@ class Loader {
 
  private:
   struct Slot {
-    // [micro_batch, seq_len], and in `tokens` one more: a row is read with the token after it,
-    // which the next row then overwrites.
-    std::vector<std::int32_t> tokens, targets;
+    std::vector<std::byte> stored;   // up to [micro_batch, seq_len + 1] tokens
+    std::vector<std::int64_t> rows;  // [micro_batch]
+    std::int64_t num_targets = 0;
     std::int64_t filled = -1;  // the last micro-batch read into it
     std::exception_ptr error;
   };
 
   Slot& slot_of(std::int64_t batch);
   std::int64_t position_of(std::int64_t batch) const;
-  void read_batches(std::stop_token stop);
-  void fill(std::int64_t batch, Slot& slot, const std::stop_token& stop) const;
-  void read_sample(std::int64_t sample, std::span<std::int32_t> window,  // [seq_len + 1]
-                   std::span<std::int32_t> targets) const;               // [seq_len]
+  void read_batches();
+  void fill(std::int64_t batch, Slot& slot) const;
+  std::int64_t token_bytes() const { return size_of(dataset_.manifest().token_type); }
+  std::vector<std::int64_t> samples_of(std::int64_t batch) const;  // [micro_batch]
 
   const Dataset& dataset_;
   const LoaderConfig config_;
   std::int64_t num_windows_ = 0;
   std::int64_t num_batches_ = 0;  // to be read
 
-  std::mutex mutex_;                      // guards all below, and Slot::filled and Slot::error
-  std::condition_variable_any may_read_;  // takes a stop token
-  std::condition_variable may_take_;
-  std::vector<Slot> slots_;            // micro-batch b lives in slot b % depth
-  std::int64_t next_read_ = 0;         // the next micro-batch that a reader takes on
-  std::int64_t next_taken_ = 0;        // the next that next() returns; the one before it is in use
-  std::vector<std::jthread> readers_;  // last: joined before what they use goes away
+  std::mutex mutex_;  // guards all below, and Slot::filled and Slot::error
+  std::condition_variable may_read_, may_take_;
+  std::atomic<bool> stopping_ = false;  // read without the mutex too
+  std::vector<Slot> slots_;             // micro-batch b lives in slot b % depth
+  std::int64_t next_read_ = 0;          // the next micro-batch that a reader takes on
+  std::int64_t next_taken_ = 0;         // the next that next() returns; the one before it is in use
+  std::vector<std::jthread> readers_;   // last: joined before what they use goes away
 };
 
 }  // namespace fusor

@@ -54,7 +54,30 @@ void check_count(const std::string& path, const char* what, std::int64_t found,
   require(found == expected, path, " holds ", found, " ", what, ", its manifest says ", expected);
 }
 
+// Calls f with a value of the C++ type of a token.
+template <class F>
+auto with_type(TokenType type, F&& f) {
+  switch (type) {
+    case TokenType::u8:
+      return f(std::uint8_t{});
+    case TokenType::u16:
+      return f(std::uint16_t{});
+    case TokenType::i32:
+      return f(std::int32_t{});
+  }
+  raise("no such token type");
+}
+
+template <class Token>
+std::span<const Token> as(std::span<const std::byte> stored) {
+  return {reinterpret_cast<const Token*>(stored.data()), stored.size() / sizeof(Token)};
+}
+
 }  // namespace
+
+void widen(TokenType type, std::span<const std::byte> stored, std::span<std::int32_t> out) {
+  with_type(type, [&](auto token) { std::ranges::copy(as<decltype(token)>(stored), out.begin()); });
+}
 
 ShardInfo write_text_shard(const std::string& folder, const std::string& name, TokenType type,
                            std::span<const std::byte> tokens,
@@ -134,41 +157,46 @@ std::vector<TextShard::Extent> TextShard::find_chunks(std::int64_t dataset,
 }
 
 void TextShard::read(std::int64_t first, std::span<std::int32_t> out) const {
-  require(first >= 0 && first + static_cast<std::int64_t>(out.size()) <= num_tokens_, file_.path(),
-          ": no tokens ", first, " to ", first + static_cast<std::int64_t>(out.size()));
-  switch (type_) {
-    case TokenType::u8:
-      return read_as<std::uint8_t>(first, out);
-    case TokenType::u16:
-      return read_as<std::uint16_t>(first, out);
-    case TokenType::i32:
-      return read_as<std::int32_t>(first, out);
+  alignas(std::int32_t) std::array<std::byte, 8192> block;  // on the stack, widened while in cache
+  const auto width = static_cast<std::size_t>(size_of(type_));
+  while (!out.empty()) {
+    const std::size_t n = std::min(out.size(), block.size() / width);
+    const auto stored = std::span(block).first(n * width);
+    read_stored(first, stored);
+    widen(type_, stored, out.first(n));
+    out = out.subspan(n);
+    first += static_cast<std::int64_t>(n);
   }
 }
 
-template <class Token>
-void TextShard::read_as(std::int64_t first, std::span<std::int32_t> out) const {
-  std::array<Token, 8192 / sizeof(Token)> block;  // on the stack, widened while in cache
+void TextShard::read_stored(std::int64_t first, std::span<std::byte> out) const {
+  const std::int64_t width = size_of(type_);
+  const std::int64_t end = first + std::ssize(out) / width;
+  require(first >= 0 && end <= num_tokens_, file_.path(), ": no tokens ", first, " to ", end);
   auto extent = std::prev(std::upper_bound(
       extents_.begin(), extents_.end(), first,
       [](std::int64_t token, const Extent& candidate) { return token < candidate.first; }));
-  for (; !out.empty(); ++extent)
-    while (!out.empty() && first < extent->first + extent->count) {
-      const auto n = std::min({out.size(), block.size(),
-                               static_cast<std::size_t>(extent->first + extent->count - first)});
-      file_.read(
-          std::as_writable_bytes(std::span(block).first(n)),
-          extent->file_offset + static_cast<std::uint64_t>(first - extent->first) * sizeof(Token));
-      std::uint32_t largest = 0;
-      for (std::size_t i = 0; i < n; ++i) {
-        out[i] = block[i];
-        largest = std::max(largest, static_cast<std::uint32_t>(block[i]));
-      }
-      require(largest < vocab_size_, file_.path(), " holds token id ",
-              static_cast<std::int32_t>(largest), ", outside the vocabulary of ", vocab_size_);
-      out = out.subspan(n);
-      first += static_cast<std::int64_t>(n);
-    }
+  for (; first < end; ++extent) {
+    const std::int64_t skipped = first - extent->first;
+    const std::int64_t n = std::min(end - first, extent->count - skipped);
+    const auto part = out.first(static_cast<std::size_t>(n * width));
+    file_.read(part, extent->file_offset + static_cast<std::uint64_t>(skipped * width));
+    check_ids(part);
+    out = out.subspan(part.size());
+    first += n;
+  }
+}
+
+void TextShard::check_ids(std::span<const std::byte> tokens) const {
+  if (type_ != TokenType::i32 && vocab_size_ >> (8 * size_of(type_)) > 0) return;  // none can be
+  const std::uint32_t largest = with_type(type_, [&](auto token) {
+    std::uint32_t max = 0;
+    for (const auto t : as<decltype(token)>(tokens))
+      max = std::max(max, static_cast<std::uint32_t>(t));
+    return max;
+  });
+  require(largest < vocab_size_, file_.path(), " holds token id ",
+          static_cast<std::int32_t>(largest), ", outside the vocabulary of ", vocab_size_);
 }
 
 std::vector<std::int64_t> read_offsets(const std::string& folder, const ShardInfo& info) {

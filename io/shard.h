@@ -20,6 +20,9 @@ ShardInfo write_text_shard(const std::string& folder, const std::string& name, T
                            std::span<const std::byte> tokens,
                            std::span<const std::int64_t> offsets);
 
+// Stored token ids as i32; `stored` holds out.size() of them, aligned for their type.
+void widen(TokenType type, std::span<const std::byte> stored, std::span<std::int32_t> out);
+
 // One shard open for reading: its place in the file is looked up through HDF5 once, then tokens are
 // read with pread, from any number of threads, outside HDF5's global lock.
 class TextShard {
@@ -33,14 +36,15 @@ class TextShard {
   // Tokens [first, first + out.size()); throws Error naming the shard on an I/O error or an id
   // outside the vocabulary.
   void read(std::int64_t first, std::span<std::int32_t> out) const;
+  // The same, as they are stored: `out` holds whole tokens and is aligned for their type.
+  void read_stored(std::int64_t first, std::span<std::byte> out) const;
 
  private:
   struct Extent {  // tokens that lie together in the file
     std::int64_t first = 0, count = 0;
     std::uint64_t file_offset = 0;
   };
-  template <class Token>
-  void read_as(std::int64_t first, std::span<std::int32_t> out) const;
+  void check_ids(std::span<const std::byte> tokens) const;
   std::vector<Extent> find_extents(std::int64_t dataset) const;
   std::vector<Extent> find_chunks(std::int64_t dataset, std::int64_t chunk) const;
 

@@ -24,8 +24,7 @@ Evaluation evaluate_split(const TrainedModel& trained, const Dataset& data, std:
   Loader loader(data, evaluation_config(shape.seq_len, shape.samples, world.rank(), world.size()));
   std::int64_t count = loader.num_steps();
   if (batches > 0) count = std::min(count, batches);
-  return evaluate(
-      *trained.model, count, [&] { return loader.next(); }, shape, world.group(), Device());
+  return evaluate(*trained.model, count, batches_of(loader), shape, world.group(), Device());
 }
 
 void print_evaluation(const Evaluation& e, const TrainedModel& trained, const Dataset& data) {

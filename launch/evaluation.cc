@@ -6,6 +6,12 @@
 
 namespace fusor {
 
+BatchSource batches_of(Loader& loader) {
+  return [&loader](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
+    unpack(loader.next(), tokens, targets);
+  };
+}
+
 TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device& device,
                   std::int64_t* targets) {
   const Owned owned(device, Owner::input);
@@ -13,11 +19,9 @@ TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device
   TokenBatch batch{Tensor(tokens, DType::i32, device), Tensor(tokens, DType::i32, device),
                    shape.samples, shape.seq_len};
   if (!next) return batch;
-  const Batch read = next();
-  std::copy(read.tokens.begin(), read.tokens.end(), batch.tokens.host<std::int32_t>().begin());
-  std::copy(read.targets.begin(), read.targets.end(), batch.targets.host<std::int32_t>().begin());
-  *targets += static_cast<std::int64_t>(read.targets.size()) -
-              std::count(read.targets.begin(), read.targets.end(), kIgnoredTarget);
+  const auto written = batch.targets.host<std::int32_t>();
+  next(batch.tokens.host<std::int32_t>(), written);
+  *targets += std::ssize(written) - std::count(written.begin(), written.end(), kIgnoredTarget);
   return batch;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "io/loader.h"
@@ -9,8 +10,11 @@
 
 namespace fusor {
 
-// Where micro-batches come from; empty in a rehearsal, which needs their shape alone.
-using BatchSource = std::function<Batch()>;
+// Where micro-batches come from: writes the next one, tokens and targets [samples * seq_len], some
+// of which may be kIgnoredTarget. Empty in a rehearsal, which needs their shape alone.
+using BatchSource =
+    std::function<void(std::span<std::int32_t> tokens, std::span<std::int32_t> targets)>;
+BatchSource batches_of(Loader& loader);
 
 struct MicroShape {
   std::int64_t samples, seq_len;

@@ -193,7 +193,7 @@ void Run::train() {
 
 bool Run::one_step(Loader& loader) {
   const auto begin = Clock::now();
-  trainer_.accumulate(state_.step, [&] { return loader.next(); });
+  trainer_.accumulate(state_.step, batches_of(loader));
   const double word = saver_.before_update();
   const Trainer::Step step = trainer_.update(state_.step, {word, static_cast<double>(take_wish())});
   ++state_.step;
@@ -237,7 +237,7 @@ bool Run::evaluate() {
   std::int64_t count = loader.num_steps();
   if (const std::int64_t batches = config_.train.eval_batches; batches > 0)
     count = std::min(count, batches * size_.accumulation);  // of each rank's micro-batches
-  const Evaluation e = trainer_.evaluate(count, [&] { return loader.next(); });
+  const Evaluation e = trainer_.evaluate(count, batches_of(loader));
   const double loss = e.loss / static_cast<double>(e.targets);
   require_finite(loss, "held-out loss");
   const bool gain =

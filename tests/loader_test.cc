@@ -12,6 +12,7 @@
 namespace fusor::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class LoaderTest : public FolderTest {
@@ -25,11 +26,20 @@ class LoaderTest : public FolderTest {
     dataset_ = std::make_unique<Dataset>(path("set"), "train");
   }
 
+  struct Unpacked {
+    explicit Unpacked(const Batch& batch)
+        : tokens(batch.rows.size() * static_cast<std::size_t>(batch.seq_len)),
+          targets(tokens.size()) {
+      unpack(batch, tokens, targets);
+    }
+    std::vector<std::int32_t> tokens, targets;
+  };
+
   // Row `row` of a batch must be the window of this sample.
-  void expect_sample(const Batch& batch, std::int64_t row, std::int64_t sample) const {
+  void expect_sample(const Unpacked& batch, std::int64_t row, std::int64_t sample) const {
     const auto at = static_cast<std::size_t>(row * kSeqLen);
-    const auto tokens = batch.tokens.subspan(at, kSeqLen),
-               targets = batch.targets.subspan(at, kSeqLen);
+    const auto tokens = std::span(batch.tokens).subspan(at, kSeqLen),
+               targets = std::span(batch.targets).subspan(at, kSeqLen);
     const auto begin = static_cast<std::size_t>(sample * kSeqLen);
     EXPECT_EQ(std::string(tokens.begin(), tokens.end()), text_.substr(begin, kSeqLen));
     EXPECT_EQ(std::string(targets.begin(), targets.end()), text_.substr(begin + 1, kSeqLen));
@@ -54,10 +64,12 @@ TEST_F(LoaderTest, DeliversTheOrderOverEpochsForAnyThreads) {
                                 .depth = 3});
       for (std::int64_t position = 0; position < 3 * n; position += 4) {
         const Batch batch = loader.next();
+        const Unpacked unpacked(batch);
         ASSERT_EQ(batch.position, position);
+        ASSERT_EQ(batch.num_targets, 4 * kSeqLen);
         for (std::int64_t row = 0; row < 4; ++row) {
           const std::int64_t p = position + row;
-          expect_sample(batch, row,
+          expect_sample(unpacked, row,
                         sampling == Sampling::shuffled ? epoch_order(9, p / n, n)(p % n) : p % n);
         }
       }
@@ -79,9 +91,10 @@ TEST_F(LoaderTest, RanksAndAccumulationShareOneSequence) {
                                 .seed = 2});
       for (std::int64_t b = 0; b < steps * count / micro; ++b) {
         const Batch batch = loader.next();
+        const Unpacked all(batch);
         for (std::int64_t row = 0; row < micro; ++row) {
           const auto tokens =
-              batch.tokens.subspan(static_cast<std::size_t>(row * kSeqLen), kSeqLen);
+              std::span(all.tokens).subspan(static_cast<std::size_t>(row * kSeqLen), kSeqLen);
           EXPECT_TRUE(rows.try_emplace(batch.position + row, tokens.begin(), tokens.end()).second);
         }
       }
@@ -109,15 +122,17 @@ TEST_F(LoaderTest, EvaluationSeesEveryTargetOnceForAnyRanks) {
       ASSERT_EQ(loader.num_steps(), steps);
       for (std::int64_t step = 0; step < steps; ++step) {
         const Batch batch = loader.next();
-        for (std::size_t i = 0; i < batch.targets.size(); ++i) {
-          if (batch.targets[i] == kIgnoredTarget) {
-            EXPECT_EQ(batch.tokens[i], 0);
+        const auto [tokens, targets_of] = Unpacked(batch);
+        for (std::size_t i = 0; i < targets_of.size(); ++i) {
+          ASSERT_EQ(targets_of[i] != kIgnoredTarget, std::cmp_less(i, batch.num_targets));
+          if (targets_of[i] == kIgnoredTarget) {
+            EXPECT_EQ(tokens[i], 0);
             continue;
           }
           const auto position = batch.position + static_cast<std::int64_t>(i) / kSeqLen;
-          windows[position] += static_cast<char>(batch.targets[i]);
+          windows[position] += static_cast<char>(targets_of[i]);
           const auto at = static_cast<std::size_t>(position * kSeqLen) + i % kSeqLen;
-          EXPECT_EQ(batch.tokens[i], text_[at]);
+          EXPECT_EQ(tokens[i], text_[at]);
         }
       }
       EXPECT_THAT(thrown_by([&] { loader.next(); }), HasSubstr("all of its micro-batches"));
@@ -126,6 +141,27 @@ TEST_F(LoaderTest, EvaluationSeesEveryTargetOnceForAnyRanks) {
     for (const auto& [position, window] : windows) targets += window;
     EXPECT_EQ(targets, text_.substr(1)) << ranks << " ranks";
   }
+}
+
+TEST_F(LoaderTest, WiderTokensComeAsTheyAreStored) {
+  const std::vector<std::uint16_t> ids{7, 65000, 300, 2, 1, 0, 512, 9, 4};
+  const std::int64_t offsets[] = {0, std::ssize(ids)};
+  Manifest manifest;
+  manifest.vocab_size = 65001;
+  manifest.token_type = TokenType::u16;
+  manifest.splits = {{"train",
+                      {write_text_shard(path("set"), "wide.h5", TokenType::u16,
+                                        std::as_bytes(std::span(ids)), offsets)}}};
+  write("set/manifest.json", to_text(manifest));
+  const Dataset dataset(path("set"), "train");
+  Loader loader(dataset, {.seq_len = 4,
+                          .global_batch = 3,
+                          .count = 3,
+                          .micro_batch = 3,
+                          .sampling = Sampling::in_order});
+  const Unpacked batch(loader.next());  // the third window is the first one of the next epoch
+  EXPECT_THAT(batch.tokens, ElementsAre(7, 65000, 300, 2, 1, 0, 512, 9, 7, 65000, 300, 2));
+  EXPECT_THAT(batch.targets, ElementsAre(65000, 300, 2, 1, 0, 512, 9, 4, 65000, 300, 2, 1));
 }
 
 TEST_F(LoaderTest, AReadersErrorComesOutOfNextAndStays) {

@@ -69,22 +69,19 @@ class Batches {
         tokens_(golden.read<std::int32_t>("tokens")),
         targets_(golden.read<std::int32_t>("targets")) {}
 
-  Batch next() {
+  void next(std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
     const std::int64_t t = size_.seq_len, b = size_.micro_batch;
     const std::int64_t step = micro_ / size_.accumulation, i = micro_++ % size_.accumulation;
     const std::int64_t first = step * size_.global_batch + (rank_ * size_.accumulation + i) * b;
-    x_.clear(), y_.clear();
-    for (std::int64_t s = first; s < first + b; ++s) {
-      x_.insert(x_.end(), tokens_.begin() + s * (t + 1), tokens_.begin() + s * (t + 1) + t);
-      y_.insert(y_.end(), targets_.begin() + s * t, targets_.begin() + (s + 1) * t);
-    }
-    return {.position = first, .tokens = x_, .targets = y_};
+    for (std::int64_t s = 0; s < b; ++s)
+      std::copy_n(tokens_.begin() + (first + s) * (t + 1), t, tokens.begin() + s * t);
+    std::copy_n(targets_.begin() + first * t, b * t, targets.begin());
   }
 
  private:
   RunSize size_;
   std::int64_t rank_, micro_ = 0;
-  std::vector<std::int32_t> tokens_, targets_, x_, y_;
+  std::vector<std::int32_t> tokens_, targets_;
 };
 
 void load_weights(const Golden& golden, const ParameterStore& parameters) {
@@ -145,7 +142,7 @@ TEST_P(Parity, LossesAndGradientsArePyTorchs) {
     Batches batches(golden, size, world.rank());
     const auto losses = golden.read<float>("losses"), norms = golden.read<float>("grad_norms");
     for (std::int64_t step = 0; step < config.train.steps; ++step) {
-      trainer.accumulate(step, [&] { return batches.next(); });
+      trainer.accumulate(step, [&](auto tokens, auto targets) { batches.next(tokens, targets); });
       const Trainer::Step result = trainer.update(step, {});
       const auto at = static_cast<std::size_t>(step);
       expect_near(result.loss, losses[at], losses[at], "loss of step " + std::to_string(step));

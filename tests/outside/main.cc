@@ -1,11 +1,11 @@
 // A model of our own, from Fusor's operators: the next character from the last one. Fusor trains it
 // on a sentence; the program fails unless the model has learnt it. Runs alone or under mpirun.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "launch/trainer.h"
 #include "ops/cross_entropy.h"
@@ -40,13 +40,14 @@ class NextCharacter final : public fusor::Model {
 
 int main() {
   constexpr std::string_view kText = "the quick brown fox jumps";
-  const std::vector<std::int32_t> characters(kText.begin(), kText.end());
-  const std::span all(characters);
-  const fusor::Batch sentence{.tokens = all.first(all.size() - 1), .targets = all.subspan(1)};
+  const auto sentence = [&](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
+    std::copy(kText.begin(), kText.end() - 1, tokens.begin());
+    std::copy(kText.begin() + 1, kText.end(), targets.begin());
+  };
 
   const fusor::World world = fusor::World::join();
   fusor::Config config;
-  config.data.seq_len = std::ssize(sentence.tokens);
+  config.data.seq_len = std::ssize(kText) - 1;
   config.optimizer.lr = 0.01;
   config.train.steps = 100;
   config.train.global_batch = 2;
@@ -58,7 +59,7 @@ int main() {
   trainer.initialize();
   double first = 0, last = 0;
   for (std::int64_t step = 0; step < config.train.steps; ++step) {
-    trainer.accumulate(step, [&] { return sentence; });
+    trainer.accumulate(step, sentence);
     last = trainer.update(step, {}).loss;
     if (step == 0) first = last;
   }
