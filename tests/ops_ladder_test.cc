@@ -6,12 +6,17 @@
 #include "ops/cross_entropy.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
+#include "ops/expert_dispatch.h"
+#include "ops/expert_linear.h"
 #include "ops/gelu.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
 #include "ops/rms_norm.h"
 #include "ops/rotary.h"
+#include "ops/router_logits.h"
+#include "ops/swap_blocks.h"
 #include "ops/swiglu.h"
+#include "ops/top_k_router.h"
 #include "tests/ladder.h"
 #include "tests/near.h"
 
@@ -24,6 +29,38 @@ Case attention_case(const char* name, const AttentionShape& s) {
   return {name,
           {activation({s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim})},
           [s](const Vars& v) { return attention(v[0], s); }};
+}
+
+// The choices [rows, k] of one micro-batch, given slots.
+Routing routed(const Tensor& choices, std::int64_t experts, std::int64_t capacity) {
+  const RowMap rows = RowMap::whole(0, choices.dim(0));
+  return route_tokens(global_choices(choices, rows), choices.dim(0), rows, experts, capacity);
+}
+
+// Experts are drawn, not chosen by logits, so that values have derivatives everywhere.
+Case router_case(const char* name, Shape x, std::int64_t experts, std::int64_t k) {
+  return {name,
+          {activation(x), parameter({experts, x[1]}), ids({x[0], k}, experts)},
+          [](const Vars& v) { return router_weights(router_logits(v[0], v[1]), v[2].value()); }};
+}
+
+Case dispatch_case(const char* name, Shape x, std::int64_t experts, std::int64_t capacity) {
+  return {name, {activation(x), ids({x[0]}, experts)}, [=](const Vars& v) {
+            return expert_dispatch(v[0], routed(v[1].value().view({x[0], 1}), experts, capacity));
+          }};
+}
+
+// The weights come from x and a router; the buffer [experts * capacity, cols] returns to its rows.
+Case combine_case(const char* name, Shape x, std::int64_t experts, std::int64_t capacity,
+                  std::int64_t cols) {
+  return {name,
+          {activation({experts * capacity, cols}), activation(x), parameter({experts, x[1]}),
+           ids({x[0], 2}, experts)},
+          [=](const Vars& v) {
+            const Tensor& choices = v[3].value();
+            const Var weights = router_weights(router_logits(v[1], v[2]), choices);
+            return expert_combine(v[0], weights, routed(choices, experts, capacity));
+          }};
 }
 
 // Every operator, once at an odd shape that no vector width divides and, where rows or elements are
@@ -92,6 +129,23 @@ const std::vector<Case> kCases = {
      [](const Vars& v) {
        return add_positions(v[0], v[1], RowMap::zigzag(1, 20, 0, 2).rows_from(14));
      }},
+    router_case("router_one_of_three", {5, 33}, 3, 1),
+    router_case("router_two_of_five", {6, 33}, 5, 2),
+    router_case("router_large", {300, 130}, 16, 3),
+    dispatch_case("expert_dispatch", {7, 5}, 3, 2),
+    dispatch_case("expert_dispatch_large", {150, 257}, 4, 30),
+    combine_case("expert_combine", {7, 5}, 4, 3, 9),
+    combine_case("expert_combine_large", {150, 9}, 6, 40, 257),
+    {"expert_linear",
+     {activation({6, 10}), parameter({9, 10})},
+     [](const Vars& v) { return expert_linear(v[0], v[1], 3); }},
+    {"expert_linear_large",
+     {activation({240, 40}), parameter({192, 40})},
+     [](const Vars& v) { return expert_linear(v[0], v[1], 2); }},
+    {"swap_blocks", {activation({12, 5})}, [](const Vars& v) { return swap_blocks(v[0], 3, 2); }},
+    {"swap_blocks_large",
+     {activation({240, 130})},
+     [](const Vars& v) { return swap_blocks(v[0], 4, 6); }},
     {"gelu", {activation({3, 37})}, [](const Vars& v) { return gelu(v[0]); }},
     {"gelu_large", {activation({50, 400})}, [](const Vars& v) { return gelu(v[0]); }},
     {"swiglu", {activation({3, 38})}, [](const Vars& v) { return swiglu(v[0]); }},
