@@ -19,20 +19,19 @@ using namespace cpu;
 // What one thread works in.
 template <class A>
 struct Tiles {
-  A *k, *v, *dk, *dv;      // [keys, dims] of the whole sequence
+  A *k, *v, *dk, *dv;      // [keys, dims] of all keys of a sequence
   A *q, *dy;               // [kTile, dims]
   A *q_t, *dy_t, *dq_t;    // [dims, kTile] transposed
   A *p, *ds;               // [kTile keys, kTile queries]
   A *log_sum_exp, *delta;  // [kTile]
   std::int64_t dims, keys;
 
-  static std::int64_t padded_keys(const AttentionShape& s) {
-    return round_up(s.seq_len, kTileRows);
+  static std::int64_t size(std::int64_t head_dim, std::int64_t keys) {
+    return (4 * round_up(keys, kTileRows) + 5 * kTile) * padded(head_dim) + 2 * kTile * kTile +
+           2 * kTile;
   }
-  static std::int64_t size(const AttentionShape& s) {
-    return (4 * padded_keys(s) + 5 * kTile) * padded(s.head_dim) + 2 * kTile * kTile + 2 * kTile;
-  }
-  Tiles(A* at, const AttentionShape& s) : dims(padded(s.head_dim)), keys(padded_keys(s)) {
+  Tiles(A* at, std::int64_t head_dim, std::int64_t keys_)
+      : dims(padded(head_dim)), keys(round_up(keys_, kTileRows)) {
     const auto take = [&at](std::int64_t n) { return std::exchange(at, at + n); };
     k = take(keys * dims), v = take(keys * dims), dk = take(keys * dims), dv = take(keys * dims);
     q = take(kTile * dims), dy = take(kTile * dims);
@@ -47,8 +46,8 @@ struct Queries {
   std::int64_t b, h, begin, rows, lanes;
 };
 
-template <class T, class A>
-void load_queries(const Tiles<A>& t, const AttentionShape& s, const AttentionGradient<T>& g,
+template <class T, class D, class A>
+void load_queries(const Tiles<A>& t, const AttentionShape& s, const AttentionGradient<T, D>& g,
                   const Queries& at) {
   const std::int64_t d = s.head_dim;
   pack(at.rows, d, g.qkv.q.at(at.b, at.begin, at.h), g.qkv.q.row, A(1) / std::sqrt(A(d)), t.q,
@@ -56,7 +55,7 @@ void load_queries(const Tiles<A>& t, const AttentionShape& s, const AttentionGra
   transpose(at.lanes, t.dims, t.q, t.dims, t.q_t, kTile);
   pack(at.rows, d, g.dy.at(at.b, at.begin, at.h), g.dy.row, A(1), t.dy, at.lanes, t.dims);
   transpose(at.lanes, t.dims, t.dy, t.dims, t.dy_t, kTile);
-  const A* log_sum_exp = g.log_sum_exp + (at.b * s.heads + at.h) * s.seq_len + at.begin;
+  const A* log_sum_exp = g.log_sum_exp.at(at.b, at.begin, at.h);
   for (std::int64_t i = 0; i < at.lanes; ++i) {
     A delta = 0;
     if (i < at.rows) {
@@ -109,61 +108,77 @@ void spread(const Tiles<A>& t, const Causal& causal, std::int64_t key, std::int6
   });
 }
 
+// Writes or adds dk or dv of one head, and zeroes the rest of its rows.
+template <class D, class A>
+void unpack_keys(const Tiles<A>& t, std::int64_t keys, std::int64_t kv_rows, std::int64_t head_dim,
+                 const A* from, D* to, std::int64_t row, bool add) {
+  unpack(keys, head_dim, from, t.dims, A(1), to, row, add);
+  if (add) return;
+  for (std::int64_t j = keys; j < kv_rows; ++j) std::fill_n(to + j * row, head_dim, D{});
+}
+
 // All queries of one sequence that read one key head.
-template <class T, class A>
-void differentiate(const Tiles<A>& t, const AttentionShape& s, const AttentionGradient<T>& g,
-                   std::int64_t b, std::int64_t kv_head) {
+template <class T, class D, class A>
+void differentiate(const Tiles<A>& t, const AttentionShape& s, const Visible& visible,
+                   const AttentionGradient<T, D>& g, std::int64_t b, std::int64_t kv_head) {
   const std::int64_t n = s.seq_len, d = s.head_dim, group = s.heads / s.kv_heads;
-  pack(n, d, g.qkv.k.at(b, 0, kv_head), g.qkv.k.row, A(1), t.k, t.keys, t.dims);
-  pack(n, d, g.qkv.v.at(b, 0, kv_head), g.qkv.v.row, A(1), t.v, t.keys, t.dims);
+  const std::int64_t all_keys = visible.keys;
+  pack(all_keys, d, g.qkv.k.at(b, 0, kv_head), g.qkv.k.row, A(1), t.k, t.keys, t.dims);
+  pack(all_keys, d, g.qkv.v.at(b, 0, kv_head), g.qkv.v.row, A(1), t.v, t.keys, t.dims);
   std::fill(t.dk, t.dk + t.keys * t.dims, A(0));
   std::fill(t.dv, t.dv + t.keys * t.dims, A(0));
   for (std::int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
     for (std::int64_t begin = 0; begin < n; begin += kTile) {
       const std::int64_t rows = std::min(kTile, n - begin), lanes = round_up(rows, kLanes<A>);
       load_queries(t, s, g, {b, h, begin, rows, lanes});
-      for (std::int64_t key = 0; key <= begin; key += kTile) {
-        const Causal causal{begin - key, std::min(kTile, n - key)};
+      const std::int64_t seen = visible.up_to(begin + rows);  // keys
+      for (std::int64_t key = 0; key < seen; key += kTile) {
+        const Causal causal{visible.first + begin - key, std::min(kTile, seen - key)};
         weigh(t, causal, key, lanes);
         spread(t, causal, key, lanes);
       }
       transpose(t.dims, lanes, t.dq_t, kTile, t.q, t.dims);
       unpack(rows, d, t.q, t.dims, A(1) / std::sqrt(A(d)), g.dqkv.q.at(b, begin, h), g.dqkv.q.row,
-             g.add);
+             g.add_q);
     }
-  unpack(n, d, t.dk, t.dims, A(1), g.dqkv.k.at(b, 0, kv_head), g.dqkv.k.row, g.add);
-  unpack(n, d, t.dv, t.dims, A(1), g.dqkv.v.at(b, 0, kv_head), g.dqkv.v.row, g.add);
+  unpack_keys(t, all_keys, g.kv_rows, d, t.dk, g.dqkv.k.at(b, 0, kv_head), g.dqkv.k.row, g.add_kv);
+  unpack_keys(t, all_keys, g.kv_rows, d, t.dv, g.dqkv.v.at(b, 0, kv_head), g.dqkv.v.row, g.add_kv);
 }
 
 }  // namespace
 
-template <class T>
-void attention_backward(Cpu, const AttentionShape& s, const AttentionGradient<T>& g,
-                        std::byte* workspace) {
+template <class T, class D>
+void attention_backward(Cpu, const AttentionShape& s, const Visible& visible,
+                        const AttentionGradient<T, D>& g, std::byte* workspace) {
   using A = acc_t<T>;
+  const std::int64_t size = Tiles<A>::size(s.head_dim, visible.keys);
 #pragma omp parallel
   {
-    const Tiles<A> t(reinterpret_cast<A*>(workspace) + omp_get_thread_num() * Tiles<A>::size(s), s);
+    const Tiles<A> t(reinterpret_cast<A*>(workspace) + omp_get_thread_num() * size, s.head_dim,
+                     visible.keys);
 #pragma omp for schedule(dynamic)
     for (std::int64_t task = 0; task < s.batch * s.kv_heads; ++task)
-      differentiate(t, s, g, task / s.kv_heads, task % s.kv_heads);
+      differentiate(t, s, visible, g, task / s.kv_heads, task % s.kv_heads);
   }
 }
 
 template <class T>
-std::size_t attention_backward_workspace(Cpu, const AttentionShape& s) {
-  return static_cast<std::size_t>(omp_get_max_threads() * Tiles<acc_t<T>>::size(s)) *
-         sizeof(acc_t<T>);
+std::size_t attention_backward_workspace(Cpu, const AttentionShape& s, std::int64_t keys) {
+  using A = acc_t<T>;
+  return static_cast<std::size_t>(omp_get_max_threads() * Tiles<A>::size(s.head_dim, keys)) *
+         sizeof(A);
 }
 
-template void attention_backward(Cpu, const AttentionShape&, const AttentionGradient<double>&,
-                                 std::byte*);
-template void attention_backward(Cpu, const AttentionShape&, const AttentionGradient<float>&,
-                                 std::byte*);
-template void attention_backward(Cpu, const AttentionShape&, const AttentionGradient<bf16>&,
-                                 std::byte*);
-template std::size_t attention_backward_workspace<double>(Cpu, const AttentionShape&);
-template std::size_t attention_backward_workspace<float>(Cpu, const AttentionShape&);
-template std::size_t attention_backward_workspace<bf16>(Cpu, const AttentionShape&);
+#define FUSOR_ATTENTION_BACKWARD(T, D)                                         \
+  template void attention_backward(Cpu, const AttentionShape&, const Visible&, \
+                                   const AttentionGradient<T, D>&, std::byte*);
+FUSOR_ATTENTION_BACKWARD(double, double)
+FUSOR_ATTENTION_BACKWARD(float, float)
+FUSOR_ATTENTION_BACKWARD(bf16, bf16)
+FUSOR_ATTENTION_BACKWARD(bf16, float)
+#undef FUSOR_ATTENTION_BACKWARD
+template std::size_t attention_backward_workspace<double>(Cpu, const AttentionShape&, std::int64_t);
+template std::size_t attention_backward_workspace<float>(Cpu, const AttentionShape&, std::int64_t);
+template std::size_t attention_backward_workspace<bf16>(Cpu, const AttentionShape&, std::int64_t);
 
 }  // namespace fusor::ops::kernels

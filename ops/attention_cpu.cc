@@ -86,34 +86,52 @@ void gather(const Tiles<A>& t, const Causal& causal, std::int64_t lanes, bool fi
   });
 }
 
+// The shares that other keys' y, of this log-sum-exp, and t.rows have in the y over both.
+template <class Y, class A>
+void merge(const Tiles<A>& t, std::int64_t rows, std::int64_t head_dim, Y* y, std::int64_t row,
+           A* log_sum_exp) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const A mine = t.max[i] + std::log(t.sum[i]), other = log_sum_exp[i];
+    const A max = std::max(mine, other);
+    const A both = max + std::log(std::exp(mine - max) + std::exp(other - max));
+    const A keep = std::exp(other - both), take = std::exp(mine - both);
+    Y* to = y + i * row;
+    const A* from = t.rows + i * t.dims;
+    for (std::int64_t j = 0; j < head_dim; ++j) store(to[j], keep * load(to[j]) + take * from[j]);
+    log_sum_exp[i] = both;
+  }
+}
+
 // y /= sum; the log-sum-exp is max + log(sum)
-template <class T, class A>
-void finish(const Tiles<A>& t, std::int64_t rows, std::int64_t lanes, std::int64_t head_dim, T* y,
-            std::int64_t row, A* log_sum_exp) {
+template <class T, class Y, class A>
+void finish(const Tiles<A>& t, std::int64_t rows, std::int64_t lanes, std::int64_t head_dim,
+            const AttentionResult<T, Y>& to, Y* y, A* log_sum_exp) {
   for (std::int64_t lane = 0; lane < lanes; lane += kLanes<A>) {
     const Vec<A> scale = A(1) / load_vec(t.sum + lane);
     for (std::int64_t d = 0; d < t.dims; ++d)
       store_vec(t.y + d * kTile + lane, load_vec(t.y + d * kTile + lane) * scale);
   }
   transpose(t.dims, lanes, t.y, kTile, t.rows, t.dims);
-  unpack<T, A>(rows, head_dim, t.rows, t.dims, A(1), y, row, false);
+  if (to.merge) return merge(t, rows, head_dim, y, to.y.row, log_sum_exp);
+  unpack<Y, A>(rows, head_dim, t.rows, t.dims, A(1), y, to.y.row, false);
   if (log_sum_exp)
     for (std::int64_t i = 0; i < rows; ++i) log_sum_exp[i] = t.max[i] + std::log(t.sum[i]);
 }
 
 // Queries [begin, begin + kTile) of one sequence and head.
-template <class T, class A>
-void attend(const Tiles<A>& t, const AttentionShape& s, std::int64_t first, const Qkv<const T>& in,
-            Heads<T> y, std::int64_t b, std::int64_t h, std::int64_t begin, A* log_sum_exp) {
+template <class T, class Y, class A>
+void attend(const Tiles<A>& t, const AttentionShape& s, const Visible& visible,
+            const Qkv<const T>& in, const AttentionResult<T, Y>& to, std::int64_t b, std::int64_t h,
+            std::int64_t begin) {
   const std::int64_t kv_head = h / (s.heads / s.kv_heads), d = s.head_dim;
   const std::int64_t rows = std::min(kTile, s.seq_len - begin), lanes = round_up(rows, kLanes<A>);
-  const std::int64_t seen = first + begin + rows;  // keys
+  const std::int64_t seen = visible.up_to(begin + rows);  // keys
   pack(rows, d, in.q.at(b, begin, h), in.q.row, A(1) / std::sqrt(A(d)), t.rows, lanes, t.dims);
   transpose(lanes, t.dims, t.rows, t.dims, t.q, kTile);
   std::fill(t.max, t.max + kTile, -std::numeric_limits<A>::infinity());
   std::fill(t.sum, t.sum + kTile, A(0));
   for (std::int64_t key = 0; key < seen; key += kTile) {
-    const Causal causal{first + begin - key, std::min(kTile, seen - key)};
+    const Causal causal{visible.first + begin - key, std::min(kTile, seen - key)};
     const std::int64_t key_rows = round_up(causal.keys, kTileRows);
     pack(causal.keys, d, in.k.at(b, key, kv_head), in.k.row, A(1), t.k, key_rows, t.dims);
     pack(causal.keys, d, in.v.at(b, key, kv_head), in.v.row, A(1), t.v, key_rows, t.dims);
@@ -121,14 +139,15 @@ void attend(const Tiles<A>& t, const AttentionShape& s, std::int64_t first, cons
     weigh(t, causal, lanes, key == 0);
     gather(t, causal, lanes, key == 0);
   }
-  finish(t, rows, lanes, d, y.at(b, begin, h), y.row, log_sum_exp);
+  finish(t, rows, lanes, d, to, to.y.at(b, begin, h),
+         to.log_sum_exp.data ? to.log_sum_exp.at(b, begin, h) : nullptr);
 }
 
 }  // namespace
 
-template <class T>
-void attention(Cpu, const AttentionShape& s, std::int64_t first, const Qkv<const T>& in, Heads<T> y,
-               acc_t<T>* log_sum_exp, std::byte* workspace) {
+template <class T, class Y>
+void attention(Cpu, const AttentionShape& s, const Visible& visible, const Qkv<const T>& in,
+               const AttentionResult<T, Y>& to, std::byte* workspace) {
   using A = acc_t<T>;
   const std::int64_t dims = padded(s.head_dim), tiles = (s.seq_len + kTile - 1) / kTile;
   const std::int64_t tasks = s.batch * s.heads * tiles;
@@ -140,8 +159,7 @@ void attention(Cpu, const AttentionShape& s, std::int64_t first, const Qkv<const
     for (std::int64_t task = 0; task < tasks; ++task) {
       const std::int64_t pair = task / tiles;  // one head's keys stay in the cache
       const std::int64_t begin = (tiles - 1 - task % tiles) * kTile;  // the longest task first
-      attend(t, s, first, in, y, pair / s.heads, pair % s.heads, begin,
-             log_sum_exp ? log_sum_exp + pair * s.seq_len + begin : nullptr);
+      attend(t, s, visible, in, to, pair / s.heads, pair % s.heads, begin);
     }
   }
 }
@@ -153,12 +171,14 @@ std::size_t attention_workspace(Cpu, const AttentionShape& s) {
          sizeof(acc_t<T>);
 }
 
-template void attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const double>&,
-                        Heads<double>, double*, std::byte*);
-template void attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const float>&,
-                        Heads<float>, float*, std::byte*);
-template void attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const bf16>&,
-                        Heads<bf16>, float*, std::byte*);
+#define FUSOR_ATTENTION(T, Y)                                                              \
+  template void attention(Cpu, const AttentionShape&, const Visible&, const Qkv<const T>&, \
+                          const AttentionResult<T, Y>&, std::byte*);
+FUSOR_ATTENTION(double, double)
+FUSOR_ATTENTION(float, float)
+FUSOR_ATTENTION(bf16, bf16)
+FUSOR_ATTENTION(bf16, float)
+#undef FUSOR_ATTENTION
 template std::size_t attention_workspace<double>(Cpu, const AttentionShape&);
 template std::size_t attention_workspace<float>(Cpu, const AttentionShape&);
 template std::size_t attention_workspace<bf16>(Cpu, const AttentionShape&);

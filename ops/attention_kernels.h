@@ -6,34 +6,49 @@
 #include "ops/attention.h"
 #include "runtime/launch.h"
 
-// What attention() and cached_attention() share; defined in attention.cc.
+// What attention(), cached_attention() and ring_attention() share; defined in attention_block.cc.
 namespace fusor::ops {
+
+// Which keys the queries of a sequence see: query i sees key j if j <= first + i and j < keys.
+struct Visible {
+  std::int64_t first, keys;
+
+  // Queries at positions first, first + 1, ..., each of which sees itself and what is before it.
+  static Visible causal(std::int64_t first, std::int64_t queries) {
+    return {first, first + queries};
+  }
+  static Visible all(std::int64_t keys) { return {keys - 1, keys}; }
+
+  // Keys that one of the queries [0, n) sees.
+  std::int64_t up_to(std::int64_t n) const { return keys < first + n ? keys : first + n; }
+};
 
 // Throws Error that names `op`, unless qkv is laid out as ops/attention.h describes.
 void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape&);
 
-// `products` multiply-adds of head_dim for each pair of a query and a key it sees, queries standing
-// at positions first, first + 1, ...; exponentials are not counted.
-double attention_flops(const AttentionShape&, std::int64_t first, int products);
+// `products` multiply-adds of head_dim for each pair of a query and a key it sees; exponentials are
+// not counted.
+double attention_flops(const AttentionShape&, const Visible&, int products);
 
 // For one call of kernels::attention.
 Tensor attention_workspace(const Tensor& qkv, const AttentionShape&);
 
 }  // namespace fusor::ops
 
-// Defined in attention_cpu.cc, attention_backward_cpu.cc and attention_cuda.cu.
+// Defined in attention_cpu.cc, attention_backward_cpu.cc and attention_cuda.cu. A shape's seq_len
+// is the number of queries of a sequence.
 namespace fusor::ops::kernels {
 
 // The vectors [head_dim] of all (sequence, position, head) within a wider array; in elements.
 template <class T>
 struct Heads {
-  T* data;                // sequence 0, position 0, head 0
-  std::int64_t row;       // from a position to the next
-  std::int64_t batch;     // from a sequence to the next
-  std::int64_t head_dim;  // from a head to the next: they stand side by side
+  T* data;             // sequence 0, position 0, head 0
+  std::int64_t row;    // from a position to the next
+  std::int64_t batch;  // from a sequence to the next
+  std::int64_t head;   // from a head to the next
 
   T* at(std::int64_t b, std::int64_t t, std::int64_t h) const {
-    return data + b * batch + t * row + h * head_dim;
+    return data + b * batch + t * row + h * head;
   }
 };
 
@@ -57,39 +72,46 @@ Heads<T> y_heads(const AttentionShape& s, T* y) {
   return heads_of(s, y, s.heads * s.head_dim, 0);
 }
 
-// y and the log-sum-exp of each row of scores [batch, heads, seq_len], which may be null. The
-// queries stand at positions first, first + 1, ...; keys and values at 0, 1, ... up to the last
-// query's.
-template <class T>
-void attention(Cpu, const AttentionShape&, std::int64_t first, const Qkv<const T>&, Heads<T> y,
-               acc_t<T>* log_sum_exp, std::byte* workspace);
-template <class T>
-void attention(Cuda, const AttentionShape&, std::int64_t first, const Qkv<const T>&, Heads<T> y,
-               acc_t<T>* log_sum_exp, std::byte* workspace);
+// y [.., head_dim] and the log-sum-exp [.., 1] of each query's scores. Y is T or acc_t<T>.
+template <class T, class Y = T>
+struct AttentionResult {
+  Heads<Y> y;
+  Heads<acc_t<T>> log_sum_exp;  // data may be null
+  bool merge;                   // with the y and log-sum-exp that other keys have left there
+};
+template <class T, class Y>
+void attention(Cpu, const AttentionShape&, const Visible&, const Qkv<const T>&,
+               const AttentionResult<T, Y>&, std::byte* workspace);
+template <class T, class Y>
+void attention(Cuda, const AttentionShape&, const Visible&, const Qkv<const T>&,
+               const AttentionResult<T, Y>&, std::byte* workspace);
 // The bytes that one call works in.
 template <class T>
 std::size_t attention_workspace(Cpu, const AttentionShape&);
 template <class T>
 std::size_t attention_workspace(Cuda, const AttentionShape&);
 
-// dqkv = (add ? dqkv : 0) + the gradient, of a call with first = 0.
-template <class T>
+// y and the log-sum-exp are those over all keys, the call's and others'.
+//   dq = (add_q ? dq : 0) + the gradient,  dk, dv = (add_kv ? dk, dv : 0) + the gradient
+// The sequences of dk and dv hold kv_rows keys; the gradient of those past Visible::keys is zero.
+template <class T, class D>
 struct AttentionGradient {
   Qkv<const T> qkv;
   Heads<const T> y, dy;
-  const acc_t<T>* log_sum_exp;
-  Qkv<T> dqkv;
-  bool add;
+  Heads<const acc_t<T>> log_sum_exp;
+  Qkv<D> dqkv;
+  std::int64_t kv_rows;
+  bool add_q, add_kv;
 };
-template <class T>
-void attention_backward(Cpu, const AttentionShape&, const AttentionGradient<T>&,
+template <class T, class D>
+void attention_backward(Cpu, const AttentionShape&, const Visible&, const AttentionGradient<T, D>&,
+                        std::byte* workspace);
+template <class T, class D>
+void attention_backward(Cuda, const AttentionShape&, const Visible&, const AttentionGradient<T, D>&,
                         std::byte* workspace);
 template <class T>
-void attention_backward(Cuda, const AttentionShape&, const AttentionGradient<T>&,
-                        std::byte* workspace);
+std::size_t attention_backward_workspace(Cpu, const AttentionShape&, std::int64_t keys);
 template <class T>
-std::size_t attention_backward_workspace(Cpu, const AttentionShape&);
-template <class T>
-std::size_t attention_backward_workspace(Cuda, const AttentionShape&);
+std::size_t attention_backward_workspace(Cuda, const AttentionShape&, std::int64_t keys);
 
 }  // namespace fusor::ops::kernels

@@ -49,7 +49,7 @@ void attend(const Tensor& qkv, const KvCache& cache, const AttentionShape& s, st
   const bool one = s.seq_len == 1;
   const Tensor workspace = one ? Tensor() : ops::attention_workspace(qkv, s);
   const Cost cost{
-      .flops = ops::attention_flops(s, position, 2),
+      .flops = ops::attention_flops(s, ops::Visible::causal(position, s.seq_len), 2),
       .bytes = 2.0 * static_cast<double>(y.bytes()) + kv_bytes(qkv, s, position + s.seq_len)};
   launch(qkv.device(), "cached_attention", cost, [&](auto tag) {
     on_float(qkv.dtype(), [&]<class T> {
@@ -60,7 +60,8 @@ void attend(const Tensor& qkv, const KvCache& cache, const AttentionShape& s, st
       if (one)
         decode_attention<T>(tag, s, position, in, to);
       else
-        attention<T>(tag, s, position, in, to, nullptr, workspace.raw());
+        attention<T, T>(tag, s, ops::Visible::causal(position, s.seq_len), in,
+                        {.y = to, .log_sum_exp = {}, .merge = false}, workspace.raw());
     });
   });
 }

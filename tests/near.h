@@ -70,6 +70,18 @@ inline Tensor noise_ids(const Shape& shape, std::int64_t bound, std::uint64_t se
   return t;
 }
 
+// Row i of the result is row rows[i] of x [n, cols].
+inline Tensor rows_of(const Tensor& x, const std::vector<std::int64_t>& rows,
+                      const Device& device = Device()) {
+  Tensor y({static_cast<std::int64_t>(rows.size()), x.dim(1)}, x.dtype(), device);
+  const std::vector<double> from = doubles(x);
+  const auto cols = static_cast<std::size_t>(x.dim(1));
+  fill(y, [&](std::size_t i) {
+    return from[static_cast<std::size_t>(rows[i / cols]) * cols + i % cols];
+  });
+  return y;
+}
+
 // Worst |a - b| as a fraction of the largest |b|: one number, free of scale. Infinite when the
 // shapes differ or an element is not a number.
 inline double distance(const Tensor& a, const Tensor& b) {

@@ -81,6 +81,16 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
          ops::sum_rows(Tensor({3}, DType::f64), Tensor({2, 3}, DType::f32), false);
        },
        "sum_rows: to f64 but x f32"},
+      {[] {
+         const Tensor x({2, 5}, DType::f32);
+         ops::copy_columns({x, 3, 3}, {x, 0, 3}, false);
+       },
+       "columns 3 to 6 of [2, 5]"},
+      {[] {
+         ops::copy_columns({Tensor({2, 5}, DType::bf16), 0, 5}, {Tensor({2, 5}, DType::f32), 0, 5},
+                           false);
+       },
+       "copy_columns: bf16 to f32"},
       // batch, seq_len, heads, kv_heads, head_dim
       {[] {
          attention(var({6, 24}), {2, 3, 2, 2, 5});

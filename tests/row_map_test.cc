@@ -88,17 +88,6 @@ struct Cut {
 };
 constexpr Cut kCuts[] = {{1, 1}, {1, 3}, {2, 1}, {2, 4}, {4, 1}, {4, 3}};
 
-// Row i of the result is row rows[i] of x.
-Tensor rows_of(const Tensor& x, const std::vector<std::int64_t>& rows) {
-  Tensor y({static_cast<std::int64_t>(rows.size()), x.dim(1)}, x.dtype());
-  const std::vector<double> from = doubles(x);
-  fill(y, [&](std::size_t i) {
-    const auto c = static_cast<std::int64_t>(i);
-    return from[static_cast<std::size_t>(rows[i / x.dim(1)] * x.dim(1) + c % x.dim(1))];
-  });
-  return y;
-}
-
 // Calls body(map, rows of the micro-batch) for each slice.
 template <class Body>
 void for_each_slice(const Cut& cut, Body&& body) {
