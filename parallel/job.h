@@ -22,7 +22,7 @@ struct TraceProgram {
 // One run of a program. Calls and allocations are known by their id, which is unique over the
 // programs of a script, and their micro-batch: what F(i) begins or allocates, B(i) may wait for or
 // release. What was begun or allocated outside a micro-batch is reached from all.
-struct Run {
+struct ProgramRun {
   int program = 0;
   int micro = -1;  // -1: no micro-batch
 };
@@ -32,10 +32,12 @@ struct Run {
 // the group), a broadcast's root is the same.
 struct Script {
   std::vector<TraceProgram> programs;
-  std::vector<Run> runs;
+  std::vector<ProgramRun> runs;
   std::size_t arena = 0;  // bytes that the rank's memory plan holds; 0: not planned
 };
 Script script_of(const Trace&);  // the whole trace as one program that runs once
+// The programs of a trace, in order; first, with no name, all that stands outside them.
+std::vector<TraceProgram> programs_of(const Trace&);
 
 // All the groups of one name, "dp": each has its ranks in order of their places. A rank is in at
 // most one of them.
@@ -55,8 +57,9 @@ struct Job {
   int size() const { return static_cast<int>(script_of_rank.size()); }
 };
 
-// Ranks that behave alike, found by refining until nothing tells two of a color apart: they run the
-// same script, and so do their partners in every call, and their partners' partners.
+// Ranks that behave alike, found by refining until nothing tells two of a color apart: their
+// scripts are equal, and so are those of their partners in every call, and of their partners'
+// partners.
 struct Colors {
   std::vector<int> of_rank;    // [world size], from 0 in order of the first rank
   std::vector<int> first;      // [colors] its lowest rank, which stands for the others
