@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "ops/attention.h"
+#include "ops/columns.h"
 #include "ops/decode_attention.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
