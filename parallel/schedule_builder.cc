@@ -21,7 +21,8 @@ bool is_split(ScheduleKind kind) {
 // What makes the kinds differ.
 struct Policy {
   bool forwards_first = false;   // a rank begins no B before its last F
-  int group = 1;                 // micro-batches that a rank takes through a stage in a row
+  bool in_turn = false;          // a rank waits for the F, or else the B, that is due
+  int rounds = 1;                // parts of the micro-batches that a rank takes through its stages
   std::vector<int> stage_limit;  // most micro-batches between the start of F and the end of B
   std::vector<int> rank_limit;   // by rank, most held of all its stages
 };
@@ -29,6 +30,7 @@ struct Policy {
 Policy policy_of(ScheduleKind kind, const StageGraph& graph, const Schedule& schedule) {
   const int ranks = schedule.num_ranks(), unlimited = schedule.micros * graph.size() + 1;
   Policy policy;
+  policy.rounds = schedule.micros;
   policy.stage_limit = graph.depths();
   policy.rank_limit.assign(ranks, unlimited);
   if (kind == ScheduleKind::gpipe || kind == ScheduleKind::interleaved)
@@ -42,9 +44,12 @@ Policy policy_of(ScheduleKind kind, const StageGraph& graph, const Schedule& sch
     nearest[rank] = std::min(nearest[rank], depth);
   }
   if (kind == ScheduleKind::interleaved) {
-    policy.group = ranks;
+    // Rounds of p micro-batches, and where that leaves some over, as evenly as it goes.
+    policy.rounds = std::max(1, schedule.micros / ranks);
+    const int round = (schedule.micros + policy.rounds - 1) / policy.rounds;
+    policy.in_turn = true;
     for (int rank = 0; rank < ranks; ++rank)
-      policy.rank_limit[rank] = 2 * (nearest[rank] - 1) + (stages[rank] - 1) * ranks + 1;
+      policy.rank_limit[rank] = 2 * (nearest[rank] - 1) + (stages[rank] - 1) * round + 1;
   }
   if (is_split(kind)) {
     // What 1F1B holds on its fullest rank. A stage's depth counts the F at hand, and a rank has one
@@ -104,7 +109,7 @@ class ListScheduler {
   // micro-batches, the stage nearer to the end of the pass, the earlier micro-batch.
   auto preference(const Entry& e) const {
     const int stage = e.phase == Phase::forward ? e.stage : -e.stage;
-    return std::tuple(e.phase, e.micro / policy_.group, stage, e.micro);
+    return std::tuple(e.phase, e.micro * policy_.rounds / schedule_.micros, stage, e.micro);
   }
 
   const StageGraph& graph_;
@@ -128,11 +133,19 @@ bool ListScheduler::ready(const Entry& e) const {
 }
 
 bool ListScheduler::allowed(const Rank& rank, const Entry& e) const {
-  if (e.phase == Phase::backward) return !policy_.forwards_first || rank.forwards_left == 0;
   if (e.phase == Phase::weight) return true;
   const auto& next = stages_[e.stage].next;
-  return next[0] - next[1] < policy_.stage_limit[e.stage] &&
-         rank.held < policy_.rank_limit[schedule_.rank_of[e.stage]];
+  const bool full = rank.held >= policy_.rank_limit[schedule_.rank_of[e.stage]];
+  if (e.phase == Phase::backward && rank.forwards_left > 0 &&
+      (policy_.forwards_first || (policy_.in_turn && !full)))
+    return false;
+  if (e.phase == Phase::forward && (full || next[0] - next[1] >= policy_.stage_limit[e.stage]))
+    return false;
+  const auto is_due_before = [&](int stage) {
+    const Entry other{e.phase, stage, stages_[stage].next[static_cast<std::size_t>(e.phase)]};
+    return other.micro < schedule_.micros && preference(other) < preference(e);
+  };
+  return !policy_.in_turn || !std::ranges::any_of(rank.stages, is_due_before);
 }
 
 std::optional<Entry> ListScheduler::choose(const Rank& rank, bool within_limits) const {

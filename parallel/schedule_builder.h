@@ -11,9 +11,11 @@ namespace fusor {
 // p ranks with v stages each, m micro-batches; "held": between the start of its F and the end of
 // its B (of its W, where the backward is split), in micro-batches of one stage.
 enum class ScheduleKind : std::uint8_t {
-  gpipe,         // every F, then every B; a rank holds v m
-  one_f_one_b,   // B as soon as it can be; rank r holds p - r (arXiv:2104.04473, 2.2.1)
-  interleaved,   // 1F1B of v stages a rank; r holds 2(p-r-1) + (v-1)p + 1 (arXiv:2104.04473, 2.2.2)
+  gpipe,        // every F, then every B; a rank holds v m
+  one_f_one_b,  // B as soon as it can be; rank r holds p - r (arXiv:2104.04473, 2.2.1)
+  interleaved,  // 1F1B of v stages a rank, which micro-batches pass in rounds of p
+                // (arXiv:2104.04473, 2.2.2; of m / (m / p), rounded up, where p does not divide m);
+                // rank r holds 2(p-r-1) + (v-1) round + 1
   zero_bubble,   // ZB-H1: 1F1B that fills its waits with W; holds p (arXiv:2401.10241, 3.1)
   zero_bubble_v  // ZB-V: v = 2 in V shape; holds 2p, half stages (arXiv:2401.10241, 6)
 };

@@ -37,7 +37,7 @@ struct Timeline {
 Timeline play(const Schedule&, const StageGraph&, const StageCosts&);
 
 // The schedule in unit time, a line a rank, for people:
-//   rank 0  F0  F1  .   .   B0  B0  B1  B1
+//   rank 0  F0 F1 .  .  B0 B0 .  B1 B1
 // Entries are named "F0" by micro-batch, or "F2.0" where a rank holds several stages.
 std::string to_grid(const Schedule&, const StageGraph&);
 
