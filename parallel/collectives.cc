@@ -7,13 +7,6 @@
 namespace fusor {
 namespace {
 
-// "block.3/attn/join"
-std::string named(const Tensor& x, std::string_view what) {
-  std::string name = x.device().backend().scope();
-  if (!name.empty()) name += '/';
-  return name.append(what);
-}
-
 // x's shape with `rows` rows, to receive into.
 Tensor buffer(const Tensor& x, std::int64_t rows) {
   const Owned owned(x.device(), Owner::communication);
@@ -24,7 +17,7 @@ Tensor buffer(const Tensor& x, std::int64_t rows) {
 
 std::int64_t rows_per_rank(const Tensor& x, const Group& group, std::string_view what) {
   const std::int64_t rows = x.dim(0);
-  require(rows % group.size() == 0, named(x, what), ": ", rows, " rows do not divide into ",
+  require(rows % group.size() == 0, call_name(x, what), ": ", rows, " rows do not divide into ",
           group.size(), " equal parts, one for each rank of ", group.name());
   return rows / group.size();
 }
@@ -42,24 +35,30 @@ Tensor copy_of(const Tensor& x) {
 
 }  // namespace
 
+std::string call_name(const Tensor& x, std::string_view what) {
+  std::string name = x.device().backend().scope();
+  if (!name.empty()) name += '/';
+  return name.append(what);
+}
+
 Tensor all_reduced(const Tensor& x, const Group& group, std::string_view what) {
   if (group.size() == 1) return x;
   Tensor y = x.unique() ? x : copy_of(x);
-  group->all_reduce(y, ReduceOp::sum, named(y, what)).wait();
+  group->all_reduce(y, ReduceOp::sum, call_name(y, what)).wait();
   return y;
 }
 
 Tensor all_gathered(const Tensor& x, const Group& group, std::string_view what) {
   if (group.size() == 1) return x;
   Tensor y = buffer(x, group.size() * x.dim(0));
-  group->all_gather(x, y, named(x, what)).wait();
+  group->all_gather(x, y, call_name(x, what)).wait();
   return y;
 }
 
 Tensor reduce_scattered(const Tensor& x, const Group& group, std::string_view what) {
   if (group.size() == 1) return x;
   Tensor y = buffer(x, rows_per_rank(x, group, what));
-  group->reduce_scatter(x, y, named(x, what)).wait();
+  group->reduce_scatter(x, y, call_name(x, what)).wait();
   return y;
 }
 
@@ -67,7 +66,7 @@ Tensor exchanged(const Tensor& x, const Group& group, std::string_view what) {
   if (group.size() == 1) return x;
   rows_per_rank(x, group, what);
   Tensor y = buffer(x, x.dim(0));
-  group->all_to_all(x, y, named(x, what)).wait();
+  group->all_to_all(x, y, call_name(x, what)).wait();
   return y;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <string_view>
 
 #include "ops/tape.h"
@@ -37,6 +38,9 @@ Var scatter_rows(const Var& x, const Group&);       // [size n, ...] -> [n, ...]
 Var gather_replicated(const Var& x, const Group&);  // [n, ...] -> [size n, ...]
 Var slice(const Var& x, const Group&);              // [size n, ...] -> [n, ...]
 Var exchange(const Var& x, const Group&);           // [size n, ...], block i of n rows to rank i
+
+// What a call of x's layer is named: "block.3/attn/join" for what = "join".
+std::string call_name(const Tensor& x, std::string_view what);
 
 // The same on tensors, complete when they return. `what` follows the layer's name. all_reduced
 // writes the sum over x where nothing else holds its storage.

@@ -7,6 +7,7 @@
 #include "ops/attention_block.h"
 #include "ops/columns.h"
 #include "ops/fill.h"
+#include "parallel/collectives.h"
 
 namespace fusor {
 namespace {
@@ -22,11 +23,13 @@ Tensor communicated(Shape shape, DType dtype, const Device& device) {
 // Hands a tensor to the next rank of the ring and takes that of the one before.
 class Shift {
  public:
-  Shift(const Group& ring, const Tensor& mine, const std::string& what)
+  // what: "ring kv", of a step
+  Shift(const Group& ring, const Tensor& mine, const char* what, int step)
       : got_(communicated(mine.shape(), mine.dtype(), mine.device())) {
+    const std::string name = call_name(mine, what) + '.' + std::to_string(step);
     const int n = ring.size(), next = (ring.rank() + 1) % n, before = (ring.rank() + n - 1) % n;
-    sent_ = ring->send(mine, next, what);
-    received_ = ring->recv(got_, before, what);
+    sent_ = ring->send(mine, next, name);
+    received_ = ring->recv(got_, before, name);
   }
   Tensor wait() {
     received_.wait();
@@ -38,10 +41,6 @@ class Shift {
   Tensor got_;
   Pending sent_, received_;
 };
-
-std::string name_of_shift(const char* what, int step) {
-  return std::string("attention/ring ") + what + "." + std::to_string(step);
-}
 
 std::int64_t kv_width(const AttentionShape& s) { return 2 * s.kv_heads * s.head_dim; }
 std::int64_t q_width(const AttentionShape& s) { return s.heads * s.head_dim; }
@@ -71,7 +70,7 @@ void forward(const AttentionShape& s, const Group& cp, const Tensor& qkv, const 
   Tensor kv = packed_kv(qkv, s);
   for (int step = 0; step < cp.size(); ++step) {
     std::optional<Shift> shift;
-    if (step + 1 < cp.size()) shift.emplace(cp, kv, name_of_shift("kv", step + 1));
+    if (step + 1 < cp.size()) shift.emplace(cp, kv, "ring kv", step + 1);
     ops::attention_block(block_of(s, cp, step), qkv, kv, y, log_sum_exp, /*merge=*/step > 0);
     if (shift) kv = shift->wait();
   }
@@ -86,12 +85,12 @@ void backward(const AttentionShape& s, const Group& cp, const ops::AttentionSave
   std::optional<Shift> gradients;  // of the keys and values in hand, by the ranks they have passed
   for (int step = 0; step < cp.size(); ++step) {
     std::optional<Shift> shift;
-    if (step + 1 < cp.size()) shift.emplace(cp, kv, name_of_shift("kv", step + 1));
+    if (step + 1 < cp.size()) shift.emplace(cp, kv, "ring_backward kv", step + 1);
     const Tensor dkv = communicated({rows, kv_width(s)}, wide, dy.device());
     ops::attention_block_backward(block_of(s, cp, step), saved, kv, dy,
                                   {dq, dkv, /*add_q=*/step > 0, /*add_kv=*/false});
     if (gradients) ops::add_into(dkv, gradients->wait(), true);
-    gradients.emplace(cp, dkv, name_of_shift("dkv", step + 1));
+    gradients.emplace(cp, dkv, "ring_backward dkv", step + 1);
     if (shift) kv = shift->wait();
   }
   ops::copy_columns({dq, 0, dq.dim(1)}, {dqkv, 0, dq.dim(1)}, add);

@@ -13,8 +13,9 @@ namespace fusor {
 // them, one step behind, and make one more step home.
 //
 // qkv [batch * local.seq_len, (heads + 2 kv_heads) * head_dim]. Returns y [batch * local.seq_len,
-// heads * head_dim]. On a group of one it is attention(). Throws Error where qkv is of another
-// shape, or seq_len odd with more than one rank.
+// heads * head_dim]. Messages are named "block.3/attn/ring kv.1", ".../ring_backward kv.1" and
+// ".../ring_backward dkv.1", by the layer and the step. On a group of one it is attention(). Throws
+// Error where qkv is of another shape, or seq_len odd with more than one rank.
 Var ring_attention(const Var& qkv, const AttentionShape& local, const Group& cp);
 
 }  // namespace fusor

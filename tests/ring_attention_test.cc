@@ -112,6 +112,7 @@ void pass(const Group& cp, const AttentionShape& local, const Device& device) {
     if (device.kind() == DeviceKind::cpu) fill(t, [](std::size_t) { return 0; });
     return t;
   };
+  const Scope layer(device, "layer");
   Tape tape;
   const Var y = ring_attention(Var::input(zeros(columns(local)), &tape, true), local, cp);
   tape.backward(y, zeros(local.heads * local.head_dim));
@@ -133,17 +134,20 @@ TEST(RingAttention, CallsWhatItsRehearsalPlans) {
     pass(Group(std::make_shared<Listener>(world.group(), called)), local, Device());
     EXPECT_EQ(called, planned);
     if (world.rank() == 1) {
-      EXPECT_THAT(
-          planned,
-          ElementsAre("send attention/ring kv.1 2 bf16 768", "recv attention/ring kv.1 0 bf16 768",
-                      "send attention/ring kv.2 2 bf16 768",
-                      "recv attention/ring kv.2 0 bf16 768",  // backward:
-                      "send attention/ring kv.1 2 bf16 768", "recv attention/ring kv.1 0 bf16 768",
-                      "send attention/ring dkv.1 2 f32 768", "recv attention/ring dkv.1 0 f32 768",
-                      "send attention/ring kv.2 2 bf16 768", "recv attention/ring kv.2 0 bf16 768",
-                      "send attention/ring dkv.2 2 f32 768", "recv attention/ring dkv.2 0 f32 768",
-                      "send attention/ring dkv.3 2 f32 768",
-                      "recv attention/ring dkv.3 0 f32 768"));
+      EXPECT_THAT(planned,
+                  ElementsAre("send layer/ring kv.1 2 bf16 768", "recv layer/ring kv.1 0 bf16 768",
+                              "send layer/ring kv.2 2 bf16 768",
+                              "recv layer/ring kv.2 0 bf16 768",  // backward:
+                              "send layer/ring_backward kv.1 2 bf16 768",
+                              "recv layer/ring_backward kv.1 0 bf16 768",
+                              "send layer/ring_backward dkv.1 2 f32 768",
+                              "recv layer/ring_backward dkv.1 0 f32 768",
+                              "send layer/ring_backward kv.2 2 bf16 768",
+                              "recv layer/ring_backward kv.2 0 bf16 768",
+                              "send layer/ring_backward dkv.2 2 f32 768",
+                              "recv layer/ring_backward dkv.2 0 f32 768",
+                              "send layer/ring_backward dkv.3 2 f32 768",
+                              "recv layer/ring_backward dkv.3 0 f32 768"));
     }
   });
 }
