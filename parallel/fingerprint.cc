@@ -33,6 +33,7 @@ class Hasher {
   }
   void operator()(const WaitEvent& e) { add(e.id); }
   void operator()(const ProgramEvent& e) { add(e.name), add(static_cast<int>(e.begin)); }
+  void operator()(const RepeatEvent& e) { add(e.name), add(e.micro); }
 
  private:
   ChecksumStream hash_;

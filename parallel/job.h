@@ -35,7 +35,7 @@ struct Script {
   std::vector<ProgramRun> runs;
   std::size_t arena = 0;  // bytes that the rank's memory plan holds; 0: not planned
 };
-Script script_of(const Trace&);  // the whole trace as one program that runs once
+Script script_of(const Trace&);  // a program is kept once; what stands outside one is nameless
 // The programs of a trace, in order; first, with no name, all that stands outside them.
 std::vector<TraceProgram> programs_of(const Trace&);
 

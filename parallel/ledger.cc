@@ -16,10 +16,34 @@ std::size_t sum(const Ledger::Bytes& bytes) {
   return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0});
 }
 
+std::vector<Ledger::Layer> largest_first(const std::map<std::string, std::size_t>& bytes) {
+  std::vector<Ledger::Layer> layers;
+  for (const auto& [scope, n] : bytes) layers.push_back({scope, n});
+  std::ranges::stable_sort(layers, std::ranges::greater{}, &Ledger::Layer::bytes);
+  return layers;
+}
+
+// What is carried from program to program, of all micro-batches in flight.
+std::optional<Ledger::Program> in_flight(const MemoryPlan& plan) {
+  Ledger::Program all{.name = "in flight"};
+  std::map<std::string, std::size_t> layers;
+  for (const MemoryPlan::Program& program : plan.programs) {
+    const auto lanes = static_cast<std::size_t>(program.lanes);
+    for (const MemoryPlan::Slot& slot : program.slots) {
+      if (!slot.carried) continue;
+      all.at_peak[static_cast<std::size_t>(slot.owner)] += lanes * slot.bytes;
+      all.end = std::max(all.end, slot.offset + (lanes - 1) * program.lane_bytes + slot.bytes);
+      if (slot.owner == Owner::activations) layers[slot.scope] += lanes * slot.bytes;
+    }
+  }
+  all.layers = largest_first(layers);
+  return all.end > 0 ? std::optional(std::move(all)) : std::nullopt;
+}
+
 // Follows what is alive through a trace, and keeps the picture of each program's fullest moment.
 class Reader {
  public:
-  explicit Reader(Ledger& ledger) : ledger_(ledger) {}
+  Reader(Ledger& ledger, const MemoryPlan& plan) : ledger_(ledger), plan_(plan) {}
 
   void operator()(const AllocEvent& e) {
     const auto owner = static_cast<std::size_t>(e.owner);
@@ -27,6 +51,7 @@ class Reader {
       ledger_.persistent[owner] += e.bytes;
       return;
     }
+    if (planned_->slots[next_slot_++].carried) return;
     alive_[e.id] = &e;
     now_[owner] += e.bytes;
     if (sum(now_) > sum(program_->at_peak)) {
@@ -44,36 +69,39 @@ class Reader {
   void operator()(const ProgramEvent& e) {
     if (e.begin) {
       program_.emplace().name = e.name;
+      planned_ = &*std::ranges::find(plan_.programs, e.name, &MemoryPlan::Program::name);
+      next_slot_ = 0;
       return;
     }
-    const auto known = std::ranges::find(ledger_.programs, e.name, &Ledger::Program::name);
-    if (known != ledger_.programs.end()) {
+    if (std::ranges::find(ledger_.programs, e.name, &Ledger::Program::name) ==
+        ledger_.programs.end()) {
       program_->layers = layers();
-      program_->end = known->end;
-      *known = std::move(*program_);
+      program_->end = planned_->end;
+      ledger_.programs.push_back(std::move(*program_));
     }
     program_.reset();
+    peak_.clear();
     alive_.clear();
     now_ = {};
   }
+  void operator()(const RepeatEvent&) {}
   void operator()(const OpEvent&) {}
   void operator()(const CommEvent&) {}
   void operator()(const WaitEvent&) {}
 
  private:
-  std::vector<Ledger::Layer> layers() {
+  std::vector<Ledger::Layer> layers() const {
     std::map<std::string, std::size_t> bytes;
     for (const AllocEvent* e : peak_)
       if (e->owner == Owner::activations) bytes[e->scope] += e->bytes;
-    peak_.clear();
-    std::vector<Ledger::Layer> layers;
-    for (const auto& [scope, n] : bytes) layers.push_back({scope, n});
-    std::ranges::stable_sort(layers, std::ranges::greater{}, &Ledger::Layer::bytes);
-    return layers;
+    return largest_first(bytes);
   }
 
   Ledger& ledger_;
+  const MemoryPlan& plan_;
   std::optional<Ledger::Program> program_;
+  const MemoryPlan::Program* planned_ = nullptr;
+  std::size_t next_slot_ = 0;
   std::unordered_map<std::uint64_t, const AllocEvent*> alive_;
   std::vector<const AllocEvent*> peak_;
   Ledger::Bytes now_{};
@@ -84,8 +112,8 @@ class Reader {
 Ledger make_ledger(const Trace& trace, const MemoryPlan& plan) {
   Ledger ledger;
   ledger.arena = plan.bytes;
-  for (const MemoryPlan::Program& p : plan.programs) ledger.programs.push_back({p.name, p.end});
-  Reader reader(ledger);
+  if (auto carried = in_flight(plan)) ledger.programs.push_back(std::move(*carried));
+  Reader reader(ledger, plan);
   for (const TraceEvent& event : trace.events) std::visit(reader, event);
   return ledger;
 }

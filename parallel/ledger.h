@@ -21,11 +21,12 @@ struct Ledger {
   struct Program {
     std::string name;
     std::size_t end = 0;          // the arena's bytes in use while it runs, as packed
-    Bytes at_peak{};              // what is alive, persistent bytes left out, when most is
+    Bytes at_peak{};              // its own that are alive, when most are
     std::vector<Layer> layers{};  // of at_peak, the activations, largest first
   };
 
   Bytes persistent{};  // alive all through the run
+  // First, where programs leave memory to later ones, that as "in flight": of all micro-batches.
   std::vector<Program> programs;
   std::size_t arena = 0;  // the rank's peak, to the byte
 };

@@ -30,18 +30,20 @@ class ArenaBackend final : public HostBackend {
     std::size_t& next = program_ ? next_in_program_ : next_persistent_;
     if (next >= slots.size() || slots[next].bytes != bytes) refuse(slots, next, bytes);
     const MemoryPlan::Slot& slot = slots[next++];
-    high_water_ = std::max(high_water_, bytes ? slot.offset + bytes : 0);
-    return {.data = base_ + slot.offset, .bytes = bytes};
+    const std::size_t offset = slot.offset + (slot.carried ? lane_offset_ : 0);
+    high_water_ = std::max(high_water_, bytes ? offset + bytes : 0);
+    return {.data = base_ + offset, .bytes = bytes};
   }
   void release(const Block&) noexcept override {}
 
-  void program_begin(std::string_view name) override {
+  void program_begin(std::string_view name, int micro) override {
     require(!program_, "program '", name, "' begins inside another");
     const auto found = std::find_if(plan_.programs.begin(), plan_.programs.end(),
                                     [&](const auto& p) { return p.name == name; });
     require(found != plan_.programs.end(), "program '", name, "' was never rehearsed");
     program_ = &*found;
     next_in_program_ = 0;
+    lane_offset_ = static_cast<std::size_t>(std::max(micro, 0) % found->lanes) * found->lane_bytes;
   }
   void program_end() override {
     require(next_in_program_ == program_->slots.size(), where(), " planned ",
@@ -66,7 +68,7 @@ class ArenaBackend final : public HostBackend {
   MemoryPlan plan_;
   std::byte* base_ = nullptr;
   const MemoryPlan::Program* program_ = nullptr;
-  std::size_t next_in_program_ = 0, next_persistent_ = 0, high_water_ = 0;
+  std::size_t next_in_program_ = 0, next_persistent_ = 0, lane_offset_ = 0, high_water_ = 0;
 };
 
 }  // namespace

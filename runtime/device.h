@@ -64,9 +64,12 @@ class DeviceBackend {
   virtual void op_end() {}
 
   // A program is a piece of the run that repeats with the same allocations ("micro", "update",
-  // "eval"). What is allocated outside any program lives as long as the device.
-  virtual void program_begin(std::string_view /*name*/) {}
+  // "eval"). What is allocated outside any program lives as long as the device. What a program
+  // leaves behind is carried by its micro-batch, and later programs release it.
+  virtual void program_begin(std::string_view /*name*/, int /*micro*/) {}
   virtual void program_end() {}
+  // On meta, instead of a program that has been run for another micro-batch.
+  virtual void program_again(std::string_view /*name*/, int /*micro*/) {}
   virtual std::size_t high_water() const { return 0; }  // see Device::high_water
 
   // Called often while a rank computes, so that transports without a progress thread move on.
@@ -136,8 +139,10 @@ class Owned {
 // One run of a program; see DeviceBackend::program_begin. Programs do not nest.
 class Program {
  public:
-  Program(const Device& device, std::string_view name) : backend_(device.backend()) {
-    backend_.program_begin(name);
+  // micro: the micro-batch that carries what the program leaves behind; -1: none, or only one.
+  Program(const Device& device, std::string_view name, int micro = -1)
+      : backend_(device.backend()) {
+    backend_.program_begin(name, micro);
   }
   ~Program() noexcept(false);
   Program(const Program&) = delete;

@@ -1,9 +1,9 @@
 #include "runtime/memory_plan.h"
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 #include "runtime/error.h"
@@ -13,18 +13,30 @@ namespace {
 
 constexpr std::size_t kNever = static_cast<std::size_t>(-1);
 
-// One run of a program as the trace tells it: when each slot is born and dies, by event number.
+// A program as its first run in the trace tells it: when each slot is born and dies, by event
+// number.
 struct Take {
   std::string name;
   std::vector<MemoryPlan::Slot> slots;
-  std::vector<std::size_t> born, died;
+  std::vector<std::size_t> born, died;  // died of carried ones: never
+  std::set<std::string> releasers;      // the programs that release carried slots
+};
+struct Run {
+  std::string name;
+  int micro;
 };
 
 std::size_t aligned(std::size_t bytes) {
   return (bytes + MemoryPlan::kAlignment - 1) / MemoryPlan::kAlignment * MemoryPlan::kAlignment;
 }
 
-// Splits the trace into persistent slots and takes.
+bool same_slots(const std::vector<MemoryPlan::Slot>& a, const std::vector<MemoryPlan::Slot>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.bytes == y.bytes && x.carried == y.carried;
+  });
+}
+
+// Splits the trace into persistent slots, programs, and their runs.
 class Reader {
  public:
   Reader(const Trace& trace, std::vector<MemoryPlan::Slot>& persistent) : persistent_(persistent) {
@@ -33,10 +45,35 @@ class Reader {
       ++now_;
     }
     require(!current_, "a program of the rehearsal never ended");
+    for (const auto& [id, slot] : carried_) {
+      const MemoryPlan::Slot& left = takes_[slot.take].slots[slot.index];
+      raise("program '" + takes_[slot.take].name + "' leaves behind " + std::to_string(left.bytes) +
+            " bytes of " + left.scope);
+    }
   }
-  std::vector<Take> takes;
+
+  // Each program once.
+  std::vector<Take> programs() {
+    std::vector<Take> unique;
+    for (Take& take : takes_) {
+      const auto known = std::ranges::find(unique, take.name, &Take::name);
+      if (known == unique.end()) {
+        unique.push_back(std::move(take));
+        continue;
+      }
+      require(same_slots(known->slots, take.slots), "program '", take.name,
+              "' does not repeat its own allocations");
+      known->releasers.merge(take.releasers);
+    }
+    return unique;
+  }
+  const std::vector<Run>& runs() const { return runs_; }
 
  private:
+  struct Place {
+    std::size_t take, index;
+  };
+
   void on(const AllocEvent& e) {
     MemoryPlan::Slot slot{0, e.bytes, e.owner, e.scope};
     if (!current_) {
@@ -49,61 +86,114 @@ class Reader {
     current_->died.push_back(kNever);
   }
   void on(const ReleaseEvent& e) {
-    if (const auto found = index_.find(e.id); current_ && found != index_.end())
+    if (!current_) return;
+    if (const auto found = index_.find(e.id); found != index_.end()) {
       current_->died[found->second] = now_;
+      index_.erase(found);
+    } else if (const auto place = carried_.find(e.id); place != carried_.end()) {
+      takes_[place->second.take].releasers.insert(current_->name);
+      carried_.erase(place);
+    }
   }
   void on(const ProgramEvent& e) {
     if (e.begin) {
       current_.emplace().name = e.name;
+      runs_.push_back({e.name, e.micro});
       return;
     }
-    for (std::size_t i = 0; i < current_->slots.size(); ++i)
-      require(current_->died[i] != kNever, "program '", e.name, "' leaves behind ",
-              current_->slots[i].bytes, " bytes of ", current_->slots[i].scope);
-    takes.push_back(std::move(*current_));
+    for (const auto& [id, index] : index_) {
+      current_->slots[index].carried = true;
+      carried_[id] = {takes_.size(), index};
+    }
+    takes_.push_back(std::move(*current_));
     current_.reset();
     index_.clear();
   }
+  void on(const RepeatEvent& e) { runs_.push_back({e.name, e.micro}); }
   void on(const OpEvent&) {}
   void on(const CommEvent&) {}
   void on(const WaitEvent&) {}
 
   std::vector<MemoryPlan::Slot>& persistent_;
+  std::vector<Take> takes_;
+  std::vector<Run> runs_;
   std::optional<Take> current_;
-  std::unordered_map<std::uint64_t, std::size_t> index_;
+  std::unordered_map<std::uint64_t, std::size_t> index_;  // slots of current_ that are alive
+  std::unordered_map<std::uint64_t, Place> carried_;      // alive, of programs that have ended
   std::size_t now_ = 0;
 };
 
-// Gives every slot of the take the lowest offset that no slot alive at the same time uses, the
-// largest first. Returns the end of the highest.
-std::size_t pack(Take& take, std::size_t base) {
-  std::vector<std::size_t> order(take.slots.size()), placed;
+// The lanes that a program's carried slots need: micro-batches i and j whose slots are alive at the
+// same time must differ modulo it.
+int count_lanes(const Take& take, const std::vector<Run>& runs) {
+  struct Life {
+    int micro;
+    std::size_t begin, end;
+  };
+  std::vector<Life> lives;
+  for (std::size_t k = 0; k < runs.size(); ++k) {
+    if (runs[k].name == take.name) lives.push_back({std::max(runs[k].micro, 0), k, k});
+    if (!take.releasers.contains(runs[k].name)) continue;
+    for (Life& life : lives)
+      if (runs[k].micro < 0 ? life.end == life.begin : runs[k].micro == life.micro) life.end = k;
+  }
+  const auto collide = [&](int lanes) {
+    for (std::size_t a = 0; a < lives.size(); ++a)
+      for (std::size_t b = a + 1; b < lives.size() && lives[b].begin <= lives[a].end; ++b)
+        if (lives[a].micro % lanes == lives[b].micro % lanes) return true;
+    return false;
+  };
+  int lanes = 1;
+  while (collide(lanes)) {
+    require(lanes <= static_cast<int>(lives.size()), "program '", take.name,
+            "' runs again before what it left behind is released");
+    ++lanes;
+  }
+  return lanes;
+}
+
+// Lays a program's carried slots side by side, lane after lane, from `base`. Returns what lies
+// above.
+std::size_t lay_lanes(const Take& take, const std::vector<Run>& runs, std::size_t base,
+                      MemoryPlan::Program& program, std::size_t& peak) {
+  for (MemoryPlan::Slot& slot : program.slots) {
+    if (!slot.carried) continue;
+    slot.offset = base + program.lane_bytes;
+    program.lane_bytes += aligned(slot.bytes);
+  }
+  if (program.lane_bytes == 0) return base;
+  program.lanes = count_lanes(take, runs);
+  const std::size_t last_lane = static_cast<std::size_t>(program.lanes - 1) * program.lane_bytes;
+  for (const MemoryPlan::Slot& slot : program.slots)
+    if (slot.carried) peak = std::max(peak, slot.offset + last_lane + slot.bytes);
+  return base + last_lane + program.lane_bytes;
+}
+
+// Gives every slot that is not carried the lowest offset that no slot alive at the same time uses,
+// the largest first. Returns the end of the highest.
+std::size_t pack(const Take& take, std::vector<MemoryPlan::Slot>& slots, std::size_t base) {
+  std::vector<std::size_t> order(slots.size()), placed;
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return take.slots[a].bytes > take.slots[b].bytes;
-  });
+  std::erase_if(order, [&](std::size_t i) { return slots[i].carried; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return slots[a].bytes > slots[b].bytes; });
   std::size_t end = base;
   for (const std::size_t i : order) {
     std::size_t offset = base;
     for (const std::size_t j : placed) {  // by offset
       if (take.died[j] < take.born[i] || take.died[i] < take.born[j]) continue;
-      if (offset + take.slots[i].bytes <= take.slots[j].offset) break;
-      offset = std::max(offset, take.slots[j].offset + aligned(take.slots[j].bytes));
+      if (offset + slots[i].bytes <= slots[j].offset) break;
+      offset = std::max(offset, slots[j].offset + aligned(slots[j].bytes));
     }
-    take.slots[i].offset = offset;
-    if (take.slots[i].bytes == 0) continue;
-    end = std::max(end, offset + take.slots[i].bytes);
+    slots[i].offset = offset;
+    if (slots[i].bytes == 0) continue;
+    end = std::max(end, offset + slots[i].bytes);
     placed.insert(
         std::upper_bound(placed.begin(), placed.end(), offset,
-                         [&](std::size_t o, std::size_t j) { return o < take.slots[j].offset; }),
+                         [&](std::size_t o, std::size_t j) { return o < slots[j].offset; }),
         i);
   }
   return end;
-}
-
-bool same_slots(const std::vector<MemoryPlan::Slot>& a, const std::vector<MemoryPlan::Slot>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const auto& x, const auto& y) { return x.bytes == y.bytes; });
 }
 
 }  // namespace
@@ -117,17 +207,16 @@ MemoryPlan plan_memory(const Trace& trace) {
     plan.bytes = std::max(plan.bytes, base + slot.bytes);
     base += aligned(slot.bytes);
   }
-  for (Take& take : reader.takes) {
-    const auto known = std::find_if(plan.programs.begin(), plan.programs.end(),
-                                    [&](const auto& p) { return p.name == take.name; });
-    if (known != plan.programs.end()) {
-      require(same_slots(known->slots, take.slots), "program '", take.name,
-              "' does not repeat its own allocations");
-      continue;
-    }
-    const std::size_t end = pack(take, base);
-    plan.bytes = std::max(plan.bytes, end);
-    plan.programs.push_back({take.name, std::move(take.slots), end});
+  const std::vector<Take> takes = reader.programs();
+  for (const Take& take : takes) {
+    MemoryPlan::Program program{.name = take.name, .slots = take.slots};
+    base = lay_lanes(take, reader.runs(), base, program, plan.bytes);
+    plan.programs.push_back(std::move(program));
+  }
+  for (std::size_t i = 0; i < takes.size(); ++i) {
+    MemoryPlan::Program& program = plan.programs[i];
+    program.end = pack(takes[i], program.slots, base);
+    plan.bytes = std::max(plan.bytes, program.end);
   }
   return plan;
 }

@@ -23,19 +23,23 @@ class MetaBackend final : public DeviceBackend {
   void op_begin(std::string_view op, const Cost& cost) override {
     trace_.events.emplace_back(OpEvent{std::string(op), scope(), cost});
   }
-  void program_begin(std::string_view name) override {
+  void program_begin(std::string_view name, int micro) override {
     require(program_.empty(), "program '", name, "' begins inside program '", program_, "'");
-    program_ = name;
-    trace_.events.emplace_back(ProgramEvent{program_, true});
+    program_ = name, micro_ = micro;
+    trace_.events.emplace_back(ProgramEvent{program_, true, micro});
   }
   void program_end() override {
-    trace_.events.emplace_back(ProgramEvent{std::exchange(program_, {}), false});
+    trace_.events.emplace_back(ProgramEvent{std::exchange(program_, {}), false, micro_});
+  }
+  void program_again(std::string_view name, int micro) override {
+    trace_.events.emplace_back(RepeatEvent{std::string(name), micro});
   }
 
  private:
   Trace& trace_;
   std::uint64_t last_id_ = 0;
   std::string program_;
+  int micro_ = -1;
 };
 
 }  // namespace

@@ -46,12 +46,19 @@ struct CommEvent {
 struct WaitEvent {
   std::uint64_t id;  // of the CommEvent
 };
+// A program begins or ends; see DeviceBackend::program_begin.
 struct ProgramEvent {
   std::string name;
   bool begin;
+  int micro = -1;  // the micro-batch it works on; -1: none
 };
-using TraceEvent =
-    std::variant<AllocEvent, ReleaseEvent, OpEvent, CommEvent, WaitEvent, ProgramEvent>;
+// A program that the trace has already runs again, for another micro-batch.
+struct RepeatEvent {
+  std::string name;
+  int micro;
+};
+using TraceEvent = std::variant<AllocEvent, ReleaseEvent, OpEvent, CommEvent, WaitEvent,
+                                ProgramEvent, RepeatEvent>;
 
 struct Trace {
   std::vector<TraceEvent> events;

@@ -97,6 +97,53 @@ TEST(MemoryPlan, ARunThatDepartsFromItsRehearsalStopsWithTheLayersName) {
               HasSubstr("'other' was never rehearsed"));
 }
 
+// A stage of a pipeline with three micro-batches in flight: F leaves activations, B frees them and
+// leaves a gradient that is freed before the next B. Micro-batches after the first repeat it.
+void stage(const Device& d, int micros, bool repeat) {
+  std::vector<Tensor> activations(static_cast<std::size_t>(micros)), sent(activations);
+  const auto again = [&](int micro) { return repeat && micro > 0; };
+  const auto forward = [&](int i) {
+    if (again(i)) return d.backend().program_again("F", i);
+    const Program program(d, "F", i);
+    const Tensor temporary({500}, DType::f32, d);
+    Tensor& kept = activations[static_cast<std::size_t>(i)] = Tensor({100}, DType::f32, d);
+    if (d.kind() == DeviceKind::cpu) std::ranges::fill(kept.host<float>(), static_cast<float>(i));
+  };
+  const auto release = [&](int i) {
+    if (again(i)) return d.backend().program_again("sent", i);
+    const Program program(d, "sent", i);
+    sent[static_cast<std::size_t>(i)] = {};
+  };
+  const auto backward = [&](int i) {
+    if (i > 0) release(i - 1);
+    if (again(i)) return d.backend().program_again("B", i);
+    const Program program(d, "B", i);
+    const Tensor temporary({700}, DType::f32, d);
+    sent[static_cast<std::size_t>(i)] = Tensor({30}, DType::f32, d);
+    Tensor& kept = activations[static_cast<std::size_t>(i)];
+    if (d.kind() == DeviceKind::cpu) {
+      ASSERT_TRUE(std::ranges::all_of(kept.host<float>(), [&](float x) { return x == i; }));
+    }
+    kept = {};
+  };
+  for (int i = 0; i < micros + 2; ++i) {
+    if (i < micros) forward(i);
+    if (i >= 2) backward(i - 2);
+  }
+  release(micros - 1);
+}
+
+TEST(MemoryPlan, WhatMicroBatchesCarryLiesInLanes) {
+  const MemoryPlan plan = rehearsed([](const Device& d) { stage(d, 8, true); });
+  EXPECT_EQ(plan.programs.at(0).lanes, 3);
+  EXPECT_EQ(plan.programs.at(0).lane_bytes, 448);
+  EXPECT_EQ(plan.bytes, 3 * 448 + 128 + 4 * 700);
+  EXPECT_EQ(plan.bytes, rehearsed([](const Device& d) { stage(d, 8, false); }).bytes);
+  const Device arena = Device::arena(plan);
+  for (int step = 0; step < 2; ++step) stage(arena, 8, false);
+  EXPECT_EQ(arena.high_water(), plan.bytes);
+}
+
 TEST(MemoryPlan, RefusesAProgramThatLeaksOrDoesNotRepeat) {
   EXPECT_THAT(thrown_by([] {
                 rehearsed([](const Device& d) {
