@@ -16,7 +16,7 @@ enum class ScheduleKind : std::uint8_t {
   interleaved,  // 1F1B of v stages a rank, which micro-batches pass in rounds of p
                 // (arXiv:2104.04473, 2.2.2; of m / (m / p), rounded up, where p does not divide m);
                 // rank r holds 2(p-r-1) + (v-1) round + 1
-  zero_bubble,   // ZB-H1: 1F1B that fills its waits with W; holds p (arXiv:2401.10241, 3.1)
+  zero_bubble,  // ZB-H1: 1F1B that fills its waits with W; holds p (arXiv:2401.10241, 3.1)
   zero_bubble_v  // ZB-V: v = 2 in V shape; holds 2p, half stages (arXiv:2401.10241, 6)
 };
 std::string_view name_of(ScheduleKind);  // gpipe, 1f1b, interleaved, zb_h1, zb_v

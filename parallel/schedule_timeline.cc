@@ -118,13 +118,13 @@ StageCosts StageCosts::unit(const Schedule& schedule) {
   return {one, std::vector<double>(one.size(), schedule.split ? 1.0 : 2.0), one};
 }
 
-Timeline play(const Schedule& schedule, const StageGraph& graph, const StageCosts& costs) {
+Timeline timeline_of(const Schedule& schedule, const StageGraph& graph, const StageCosts& costs) {
   check(schedule, graph);
   check_costs(costs, schedule, graph);
   Timeline line = Player(schedule, graph, costs).run();
   for (int rank = 0; rank < schedule.num_ranks(); ++rank) {
     double busy = 0;
-    for (const Span& span : line.spans[rank]) busy += span.end - span.begin;
+    for (const Interval& span : line.spans[rank]) busy += span.end - span.begin;
     line.bubble.push_back(line.makespan > 0 ? 1 - busy / line.makespan : 0);
     line.held_by_rank.push_back(most_held(schedule, rank));
   }
@@ -134,7 +134,7 @@ Timeline play(const Schedule& schedule, const StageGraph& graph, const StageCost
 }
 
 std::string to_grid(const Schedule& schedule, const StageGraph& graph) {
-  const Timeline line = play(schedule, graph, StageCosts::unit(schedule));
+  const Timeline line = timeline_of(schedule, graph, StageCosts::unit(schedule));
   const bool one_each = schedule.num_stages() == schedule.num_ranks();
   const auto label = [&](const Entry& e) {
     return one_each ? letter_of(e.phase) + std::to_string(e.micro) : name_of(e);

@@ -18,12 +18,12 @@ struct StageCosts {
   static StageCosts unit(const Schedule&);
 };
 
-struct Span {
+struct Interval {
   double begin, end;
 };
 
 struct Timeline {
-  std::vector<std::vector<Span>> spans;  // [ranks][entries]
+  std::vector<std::vector<Interval>> spans;  // [ranks][entries]
   double makespan = 0;
   std::vector<double> bubble;  // [ranks]: the share of the makespan in which a rank waits
   std::vector<int> held;       // [stages]: num_lanes
@@ -34,7 +34,7 @@ struct Timeline {
 // Plays a schedule: an entry begins when its rank has ended the one before and what it waits for
 // has arrived. Transfers overlap with everything. Throws Error where check() does, and where costs
 // are not those of the stages.
-Timeline play(const Schedule&, const StageGraph&, const StageCosts&);
+Timeline timeline_of(const Schedule&, const StageGraph&, const StageCosts&);
 
 // The schedule in unit time, a line a rank, for people:
 //   rank 0  F0 F1 .  .  B0 B0 .  B1 B1

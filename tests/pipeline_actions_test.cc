@@ -62,8 +62,7 @@ TEST(PipelineActions, StagesOfOneRankSendNothing) {
   const StageGraph graph = StageGraph::chain(4);
   const Schedule schedule = make_schedule(ScheduleKind::interleaved, graph, 1, 3);
   const Actions actions = pipeline_actions(schedule, graph);
-  for (const Action& a : actions.at(0))
-    EXPECT_EQ(a.kind, ActionKind::compute) << name_of(a);
+  for (const Action& a : actions.at(0)) EXPECT_EQ(a.kind, ActionKind::compute) << name_of(a);
 }
 
 // Both encoders send to the trunk, and a value read by two ranks is sent to both.
@@ -156,10 +155,17 @@ TEST(PipelineActions, TheCheckNamesRanksAndActions) {
   const auto drop = [](auto& all, auto at) { all.erase(at); };
   const auto repeat = [](auto& all, auto at) { all.insert(at, Action(*at)); };
   const auto last = [](auto& all, auto at) { std::rotate(at, at + 1, all.end()); };
-  const auto rename = [](auto&, auto at) { at->micro = 1; };
+  const auto swap = [](auto& all, auto at) {
+    std::swap(
+        *at, *std::find_if(at + 1, all.end(), [&](const Action& a) { return a.kind == at->kind; }));
+  };
+  const auto rename = [](auto&, auto at) { at->micro = 7; };
   EXPECT_EQ(refusal(1, ActionKind::post_receive, rename, SendMode::buffered),
             "rank 0 sends F/stage 0 -> 1/micro 0 to rank 1, which is ready to receive F/stage 0 -> "
-            "1/micro 1");
+            "1/micro 7");
+  EXPECT_EQ(refusal(0, ActionKind::post_receive, swap, SendMode::buffered),
+            "rank 1 sends B/stage 1 -> 0/micro 0 to rank 0, which is ready to receive B/stage 1 -> "
+            "0/micro 1");
   EXPECT_EQ(refusal(0, ActionKind::send, repeat, SendMode::buffered),
             "rank 0 is to send F/stage 0 -> 1/micro 0 twice");
   EXPECT_EQ(refusal(1, ActionKind::wait_receive, drop, SendMode::buffered),

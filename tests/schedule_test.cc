@@ -22,7 +22,8 @@ Schedule of_chain(ScheduleKind kind, int ranks, int each, int micros) {
 }
 
 Timeline unit_time(const Schedule& schedule) {
-  return play(schedule, StageGraph::chain(schedule.num_stages()), StageCosts::unit(schedule));
+  return timeline_of(schedule, StageGraph::chain(schedule.num_stages()),
+                     StageCosts::unit(schedule));
 }
 
 struct Size {
@@ -209,14 +210,14 @@ TEST(Schedule, BranchesHoldWhatTheirWayToTheEndAsks) {
   const Schedule apart =
       make_schedule(ScheduleKind::one_f_one_b, graph, {0, 1, 2, 3, 4}, /*ranks=*/5, /*micros=*/8);
   check(apart, graph);
-  const Timeline line = play(apart, graph, StageCosts::unit(apart));
+  const Timeline line = timeline_of(apart, graph, StageCosts::unit(apart));
   EXPECT_EQ(line.held, (std::vector<int>{3, 4, 3, 2, 1}));
   EXPECT_EQ(line.makespan, 3 * (8 + 3));  // that of the longest path alone
 
   const Schedule together =
       make_schedule(ScheduleKind::one_f_one_b, graph, {0, 0, 1, 2, 3}, /*ranks=*/4, /*micros=*/8);
   check(together, graph);
-  EXPECT_EQ(play(together, graph, StageCosts::unit(together)).held,
+  EXPECT_EQ(timeline_of(together, graph, StageCosts::unit(together)).held,
             (std::vector<int>{3, 4, 3, 2, 1}));
 }
 
@@ -246,17 +247,17 @@ TEST(Schedule, PlaysWithCostsAndTransfers) {
   const StageGraph graph = StageGraph::chain(2);
   const Schedule schedule = of_chain(ScheduleKind::one_f_one_b, 2, 1, 1);
   const Timeline line =
-      play(schedule, graph,
-           {.forward = {1, 2}, .backward = {4, 8}, .weight = {}, .transfer = {{}, {0.5}}});
+      timeline_of(schedule, graph,
+                  {.forward = {1, 2}, .backward = {4, 8}, .weight = {}, .transfer = {{}, {0.5}}});
   EXPECT_EQ(line.makespan, 1 + 0.5 + 2 + 8 + 0.5 + 4);
   EXPECT_EQ(line.spans[1][0].begin, 1.5);
   EXPECT_EQ(line.bubble[0], 1 - 5 / 16.0);
 
   // Between stages of one rank nothing is transferred.
   const Schedule local = of_chain(ScheduleKind::interleaved, 1, 2, 1);
-  EXPECT_EQ(play(local, graph, {{1, 2}, {4, 8}, {}, {{}, {0.5}}}).makespan, 15);
-  EXPECT_THROW(play(schedule, graph, {{1}, {4, 8}, {}}), Error);
-  EXPECT_THROW(play(schedule, graph, {{1, 2}, {4, 8}, {}, {{}, {}}}), Error);
+  EXPECT_EQ(timeline_of(local, graph, {{1, 2}, {4, 8}, {}, {{}, {0.5}}}).makespan, 15);
+  EXPECT_THROW(timeline_of(schedule, graph, {{1}, {4, 8}, {}}), Error);
+  EXPECT_THROW(timeline_of(schedule, graph, {{1, 2}, {4, 8}, {}, {{}, {}}}), Error);
 }
 
 // No two micro-batches that are alive at once share a lane.
