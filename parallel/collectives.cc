@@ -41,10 +41,10 @@ std::string call_name(const Tensor& x, std::string_view what) {
   return name.append(what);
 }
 
-Tensor all_reduced(const Tensor& x, const Group& group, std::string_view what) {
+Tensor all_reduced(const Tensor& x, const Group& group, std::string_view what, ReduceOp op) {
   if (group.size() == 1) return x;
   Tensor y = x.unique() ? x : copy_of(x);
-  group->all_reduce(y, ReduceOp::sum, call_name(y, what)).wait();
+  group->all_reduce(y, op, call_name(y, what)).wait();
   return y;
 }
 

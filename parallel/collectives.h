@@ -43,8 +43,9 @@ Var exchange(const Var& x, const Group&);           // [size n, ...], block i of
 std::string call_name(const Tensor& x, std::string_view what);
 
 // The same on tensors, complete when they return. `what` follows the layer's name. all_reduced
-// writes the sum over x where nothing else holds its storage.
-Tensor all_reduced(const Tensor& x, const Group&, std::string_view what);
+// writes the sum (or what op says) over x where nothing else holds its storage.
+Tensor all_reduced(const Tensor& x, const Group&, std::string_view what,
+                   ReduceOp op = ReduceOp::sum);
 Tensor all_gathered(const Tensor& x, const Group&, std::string_view what);
 Tensor reduce_scattered(const Tensor& x, const Group&, std::string_view what);
 Tensor exchanged(const Tensor& x, const Group&, std::string_view what);

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 
+#include "runtime/nearest.h"
+
 namespace fusor {
 namespace {
 
 void check(const MeshShape& s, int world) {
   require(std::min({s.tp, s.cp, s.dp, s.pp, s.ep}) > 0 && s.size() == world, "dp ", s.dp, " x tp ",
           s.tp, " x pp ", s.pp, " x cp ", s.cp, " is ", s.size(), " ranks, but there are ", world);
-  require(s.dp % s.ep == 0, "ep ", s.ep, " does not divide dp ", s.dp);
+  require(s.dp % s.ep == 0, "parallel.ep ", s.ep, " does not divide dp ", s.dp,
+          ", the nearest that works: ", nearest_divisors(s.dp, s.ep));
   require(s.shard >= 0 && (s.shard == 0 || s.dp * s.cp % s.shard == 0), "shard ", s.shard,
           " does not divide dp ", s.dp, " x cp ", s.cp, " = ", s.dp * s.cp);
 }

@@ -53,4 +53,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return best.empty() ? "" : ", did you mean \"" + best + "\"?";
 }
 
+std::string nearest_divisors(std::int64_t n, std::int64_t d) {
+  std::int64_t below = std::min(d, n), above = d;
+  while (n % below != 0) --below;
+  while (above < n && n % above != 0) ++above;
+  return std::to_string(below) + (above <= n ? " or " + std::to_string(above) : "");
+}
+
 }  // namespace fusor

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,5 +17,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 
 // `, did you mean "train"?`, or empty when no candidate is near: the end of an error's sentence.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+
+// "2 or 4": the divisors of n next to d, which is none; "1" where no other is below. n, d > 0.
+std::string nearest_divisors(std::int64_t n, std::int64_t d);
 
 }  // namespace fusor

@@ -34,5 +34,12 @@ TEST(Nearest, EndsASentence) {
   EXPECT_EQ(did_you_mean("xylophone", {"plan"}), "");
 }
 
+TEST(NearestDivisors, AreThoseOnBothSides) {
+  EXPECT_EQ(nearest_divisors(12, 5), "4 or 6");
+  EXPECT_EQ(nearest_divisors(8, 3), "2 or 4");
+  EXPECT_EQ(nearest_divisors(7, 3), "1 or 7");
+  EXPECT_EQ(nearest_divisors(8, 9), "8");
+}
+
 }  // namespace
 }  // namespace fusor
