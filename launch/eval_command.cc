@@ -20,8 +20,9 @@ Evaluation evaluate_split(const TrainedModel& trained, const Dataset& data, std:
                           const World& world) {
   const Config& config = trained.config;
   const MicroShape shape{config.train.micro_batch > 0 ? config.train.micro_batch : 8,
-                         config.data.seq_len};
-  Loader loader(data, evaluation_config(shape.seq_len, shape.samples, world.rank(), world.size()));
+                         RowMap::whole(0, config.data.seq_len)};
+  Loader loader(data,
+                evaluation_config(config.data.seq_len, shape.samples, world.rank(), world.size()));
   std::int64_t count = loader.num_steps();
   if (batches > 0) count = std::min(count, batches);
   return evaluate(*trained.model, count, batches_of(loader), shape, world.group(), Device());

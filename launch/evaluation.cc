@@ -14,14 +14,23 @@ BatchSource batches_of(Loader& loader) {
 
 TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device& device,
                   std::int64_t* targets) {
+  const RowMap& map = shape.rows;
   const Owned owned(device, Owner::input);
-  const Shape tokens{shape.samples * shape.seq_len};
-  TokenBatch batch{Tensor(tokens, DType::i32, device), Tensor(tokens, DType::i32, device),
-                   shape.samples, shape.seq_len};
+  const Shape rows{shape.samples * map.local_len};
+  TokenBatch batch{Tensor(rows, DType::i32, device), Tensor(rows, DType::i32, device),
+                   shape.samples, map.seq_len};
   if (!next) return batch;
-  const auto written = batch.targets.host<std::int32_t>();
-  next(batch.tokens.host<std::int32_t>(), written);
-  *targets += std::ssize(written) - std::count(written.begin(), written.end(), kIgnoredTarget);
+  std::vector<std::int32_t> all_tokens(static_cast<std::size_t>(shape.samples * map.seq_len));
+  std::vector<std::int32_t> all_targets(all_tokens.size());
+  next(all_tokens, all_targets);
+  const auto to_tokens = batch.tokens.host<std::int32_t>();
+  const auto to_targets = batch.targets.host<std::int32_t>();
+  for (std::size_t r = 0; r < to_tokens.size(); ++r) {
+    const auto from = static_cast<std::size_t>(map.global_row(static_cast<std::int64_t>(r)));
+    to_tokens[r] = all_tokens[from];
+    to_targets[r] = all_targets[from];
+    if (to_targets[r] != kIgnoredTarget) ++*targets;
+  }
   return batch;
 }
 

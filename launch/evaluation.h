@@ -6,21 +6,25 @@
 
 #include "io/loader.h"
 #include "models/model.h"
+#include "ops/row_map.h"
 #include "runtime/transport.h"
 
 namespace fusor {
 
-// Where micro-batches come from: writes the next one, tokens and targets [samples * seq_len], some
-// of which may be kIgnoredTarget. Empty in a rehearsal, which needs their shape alone.
+// Where micro-batches come from: writes the next one, tokens and targets [samples * seq_len] of
+// whole samples, some of which may be kIgnoredTarget. Empty in a rehearsal, which needs their shape
+// alone.
 using BatchSource =
     std::function<void(std::span<std::int32_t> tokens, std::span<std::int32_t> targets)>;
 BatchSource batches_of(Loader& loader);
 
 struct MicroShape {
-  std::int64_t samples, seq_len;
+  std::int64_t samples;
+  RowMap rows;  // the tokens of each sample that this rank takes; of samples 0, 1, ...
 };
 
-// The next micro-batch on `device`; adds the number of its targets, ignored ones left out.
+// This rank's share of the next micro-batch, on `device`; adds the number of its targets, ignored
+// ones left out.
 TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device& device,
                   std::int64_t* targets);
 

@@ -52,7 +52,9 @@ class Trainer {
 
  private:
   void micro(std::int64_t step, std::int64_t i, const BatchSource& next);
-  MicroShape micro_shape() const { return {size_.micro_batch, size_.seq_len}; }
+  MicroShape micro_shape() const {
+    return {size_.micro_batch, RowMap::zigzag(0, size_.seq_len, mesh_.cp.rank(), mesh_.cp.size())};
+  }
   void apply(std::int64_t step, double targets);
 
   Config config_;

@@ -18,10 +18,11 @@ struct Pass {
   std::int64_t first_sample = 0;  // of this micro-batch, within the step's global batch
 };
 
-// Token sequences of equal length and, for each token, the one to predict.
+// Token sequences of equal length and, for each token, the one to predict. Of each sequence, a rank
+// of context parallelism holds its share: see RowMap::zigzag.
 struct TokenBatch {
-  Tensor tokens, targets;  // i32 [samples * seq_len]; target -1: ignored
-  std::int64_t samples, seq_len;
+  Tensor tokens, targets;         // i32 [samples * seq_len / cp]; target -1: ignored
+  std::int64_t samples, seq_len;  // seq_len: of whole sequences
 };
 
 // A piece of a model between whose ends one value flows on: what a pipeline places, a recomputation
