@@ -1,7 +1,10 @@
 #include "parallel/pipeline_actions.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <map>
+#include <utility>
 
 namespace fusor {
 namespace {
@@ -10,10 +13,15 @@ struct Message {
   Phase phase;
   int source, target;  // stages, in the direction of travel
   int micro;
-  std::size_t need;  // the index, on the receiving rank, of the entry that needs it
-  std::size_t post;  // the index of the entry ahead of which its receive is posted
+  std::size_t post;  // the index, on the receiving rank, of the entry ahead of which it is posted
   bool sent = false;
 };
+
+// Whether the buffer of a send must be free before the entry begins.
+bool ends_buffer(const Entry& e, const Action& send) {
+  return e.phase == Phase::backward && e.stage == send.stage &&
+         (send.phase == Phase::backward || e.micro == send.micro);
+}
 
 // Where messages are sent, needed and posted, rank by rank.
 class Plan {
@@ -41,12 +49,14 @@ class Plan {
   void break_cycles();
   bool advance(int rank);
   void post_earlier();
+  std::vector<std::vector<std::size_t>> posts(int rank) const;  // [entry]: messages
 
   const Schedule& schedule_;
   const StageGraph& graph_;
   std::vector<std::vector<int>> readers_;
   std::vector<Message> messages_;  // each rank's in the order it sends them
   std::vector<std::vector<std::vector<std::size_t>>> out_, in_;  // [rank][entry]: messages
+  std::vector<std::vector<std::size_t>> received_;  // [rank]: messages, each sender's in order
 
   // The play that looks for cycles: sends block until their receive is posted.
   struct At {
@@ -58,12 +68,13 @@ class Plan {
 };
 
 void Plan::find_messages() {
-  std::map<std::tuple<Phase, int, int>, std::size_t> index;  // of an entry on its rank
+  received_.resize(schedule_.ranks.size());
+  std::vector<std::array<std::vector<std::size_t>, 3>> index(graph_.size());  // on its rank
   for (const auto& entries : schedule_.ranks) {
     out_.emplace_back(entries.size());
     in_.emplace_back(entries.size());
-    for (std::size_t i = 0; i < entries.size(); ++i)
-      index[{entries[i].phase, entries[i].stage, entries[i].micro}] = i;
+    for (std::size_t i = 0; i < entries.size(); ++i)  // micro-batches come in order
+      index[entries[i].stage][static_cast<std::size_t>(entries[i].phase)].push_back(i);
   }
   for (std::size_t rank = 0; rank < out_.size(); ++rank)
     for (std::size_t i = 0; i < out_[rank].size(); ++i) {
@@ -71,11 +82,12 @@ void Plan::find_messages() {
       for (int target : targets(e)) {
         const int to = schedule_.rank_of[target];
         if (to == static_cast<int>(rank)) continue;
-        const std::size_t need = index.at({e.phase, target, e.micro});
+        const std::size_t need = index[target][static_cast<std::size_t>(e.phase)][e.micro];
         out_[rank][i].push_back(messages_.size());
         in_[to][need].push_back(messages_.size());
+        received_[to].push_back(messages_.size());
         messages_.push_back(
-            {e.phase, e.stage, target, e.micro, need, need - std::min<std::size_t>(need, 1)});
+            {e.phase, e.stage, target, e.micro, need - std::min<std::size_t>(need, 1)});
       }
     }
 }
@@ -138,41 +150,39 @@ void Plan::break_cycles() {
   }
 }
 
+std::vector<std::vector<std::size_t>> Plan::posts(int rank) const {
+  std::vector<std::vector<std::size_t>> posts(schedule_.ranks[rank].size());
+  for (std::size_t m : received_[rank]) posts[messages_[m].post].push_back(m);
+  return posts;
+}
+
 std::vector<Action> Plan::actions(int rank) const {
   const auto& entries = schedule_.ranks[rank];
-  std::vector<std::vector<Action>> posts(entries.size());
-  for (const Message& m : messages_)
-    if (receiver(m) == rank)
-      posts[m.post].push_back({ActionKind::post_receive, m.phase, m.target, m.micro, m.source,
-                               schedule_.rank_of[m.source]});
+  const auto posts = this->posts(rank);
   std::vector<Action> actions, sending;
-  // Waits for the sends whose buffers the entry ends, or for all.
-  const auto wait_sends = [&](const Entry* before) {
-    std::erase_if(sending, [&](const Action& send) {
-      const bool due =
-          !before || (before->phase == Phase::backward && before->stage == send.stage &&
-                      (send.phase == Phase::backward || before->micro == send.micro));
-      if (due) actions.push_back(send);
-      return due;
-    });
+  const auto receive = [&](ActionKind kind, const std::vector<std::size_t>& messages) {
+    for (std::size_t i : messages) {
+      const Message& m = messages_[i];
+      actions.push_back({kind, m.phase, m.target, m.micro, m.source, schedule_.rank_of[m.source]});
+    }
+  };
+  const auto wait_sends = [&](auto&& due) {
+    std::ranges::copy_if(sending, std::back_inserter(actions), due);
+    std::erase_if(sending, due);
   };
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const Entry& e = entries[i];
-    actions.insert(actions.end(), posts[i].begin(), posts[i].end());
-    wait_sends(&e);
-    for (std::size_t m : in_[rank][i])
-      actions.push_back({ActionKind::wait_receive, e.phase, e.stage, e.micro, messages_[m].source,
-                         schedule_.rank_of[messages_[m].source]});
+    receive(ActionKind::post_receive, posts[i]);
+    wait_sends([&](const Action& send) { return ends_buffer(e, send); });
+    receive(ActionKind::wait_receive, in_[rank][i]);
     actions.push_back({ActionKind::compute, e.phase, e.stage, e.micro});
     for (std::size_t m : out_[rank][i]) {
-      const int target = messages_[m].target;
-      actions.push_back(
-          {ActionKind::send, e.phase, e.stage, e.micro, target, receiver(messages_[m])});
-      sending.push_back(actions.back());
-      sending.back().kind = ActionKind::wait_send;
+      const int target = messages_[m].target, peer = schedule_.rank_of[target];
+      actions.push_back({ActionKind::send, e.phase, e.stage, e.micro, target, peer});
+      sending.push_back({ActionKind::wait_send, e.phase, e.stage, e.micro, target, peer});
     }
   }
-  wait_sends(nullptr);
+  wait_sends([](const Action&) { return true; });
   return actions;
 }
 
@@ -195,6 +205,17 @@ std::vector<std::vector<Action>> pipeline_actions(const Schedule& schedule,
   std::vector<std::vector<Action>> actions;
   for (int rank = 0; rank < schedule.num_ranks(); ++rank) actions.push_back(plan.actions(rank));
   return actions;
+}
+
+int num_slots(const std::vector<Action>& actions, Phase phase, int stage, int other, Phase until) {
+  int held = 0, most = 0;
+  for (const Action& a : actions) {
+    if (a.stage != stage) continue;
+    if (a.kind == ActionKind::post_receive && a.phase == phase && a.other == other)
+      most = std::max(most, ++held);
+    if (a.kind == ActionKind::compute && a.phase == until) --held;
+  }
+  return most;
 }
 
 }  // namespace fusor
