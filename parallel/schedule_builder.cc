@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "runtime/error.h"
 
@@ -27,8 +28,27 @@ struct Policy {
   std::vector<int> rank_limit;   // by rank, most held of all its stages
 };
 
+// What a rank holds, seen from the graph.
+struct Share {
+  int stages = 0;
+  int depths = 0;                                 // summed over its stages
+  int nearest = std::numeric_limits<int>::max();  // the smallest of them
+};
+
+std::vector<Share> shares_of(const std::vector<int>& depths, const Schedule& schedule) {
+  std::vector<Share> shares(schedule.ranks.size());
+  for (std::size_t stage = 0; stage < depths.size(); ++stage) {
+    Share& share = shares[schedule.rank_of[stage]];
+    ++share.stages;
+    share.depths += depths[stage];
+    share.nearest = std::min(share.nearest, depths[stage]);
+  }
+  return shares;
+}
+
 Policy policy_of(ScheduleKind kind, const StageGraph& graph, const Schedule& schedule) {
   const int ranks = schedule.num_ranks(), unlimited = schedule.micros * graph.size() + 1;
+  const std::vector<Share> shares = shares_of(graph.depths(), schedule);
   Policy policy;
   policy.rounds = schedule.micros;
   policy.stage_limit = graph.depths();
@@ -36,27 +56,19 @@ Policy policy_of(ScheduleKind kind, const StageGraph& graph, const Schedule& sch
   if (kind == ScheduleKind::gpipe || kind == ScheduleKind::interleaved)
     policy.stage_limit.assign(graph.size(), unlimited);
   policy.forwards_first = kind == ScheduleKind::gpipe;
-  std::vector<int> stages(ranks), sum(ranks), nearest(ranks, graph.size());
-  for (int stage = 0; stage < graph.size(); ++stage) {
-    const int rank = schedule.rank_of[stage], depth = graph.depths()[stage];
-    ++stages[rank];
-    sum[rank] += depth;
-    nearest[rank] = std::min(nearest[rank], depth);
-  }
   if (kind == ScheduleKind::interleaved) {
     // Rounds of p micro-batches, and where that leaves some over, as evenly as it goes.
     policy.rounds = std::max(1, schedule.micros / ranks);
     const int round = (schedule.micros + policy.rounds - 1) / policy.rounds;
     policy.in_turn = true;
-    for (int rank = 0; rank < ranks; ++rank)
-      policy.rank_limit[rank] = 2 * (nearest[rank] - 1) + (stages[rank] - 1) * round + 1;
+    std::ranges::transform(shares, policy.rank_limit.begin(), [round](const Share& share) {
+      return 2 * (share.nearest - 1) + (share.stages - 1) * round + 1;
+    });
   }
   if (is_split(kind)) {
-    // What 1F1B holds on its fullest rank. A stage's depth counts the F at hand, and a rank has one
-    // at hand.
+    // What 1F1B holds on its fullest rank. Depths count the F at hand, and a rank has one at hand.
     int most = 0;
-    for (int rank = 0; rank < ranks; ++rank)
-      most = std::max(most, sum[rank] - std::max(stages[rank] - 1, 0));
+    for (const Share& share : shares) most = std::max(most, share.depths - (share.stages - 1));
     policy.rank_limit.assign(ranks, most);
   }
   return policy;
