@@ -83,12 +83,12 @@ Launch detect_launch(const Environment& env) {
   return {};
 }
 
-void prepare_mpi(const Launch& launch, int host_cores) {
+void prepare_mpi(const Launch& launch) {
   if (launch.one_host) {
     set_default("OMPI_MCA_pml", "ob1");
     set_default("OMPI_MCA_btl", "self,vader");
   }
-  if (launch.local_size > host_cores) set_default("OMPI_MCA_mpi_yield_when_idle", "1");
+  set_default("OMPI_MCA_mpi_yield_when_idle", "1");
 }
 
 std::vector<int> host_cores() {

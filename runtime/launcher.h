@@ -22,9 +22,10 @@ Launch detect_launch(const Environment&);
 
 // Sets what makes MPI start fast and run at full speed, where the environment does not say
 // otherwise. Ranks of one host need shared memory only (without probing networks a job starts in
-// half the time). More ranks than cores must yield while they wait, else a small all-reduce takes a
-// scheduler's time slice (8 ms) instead of 10 us.
-void prepare_mpi(const Launch&, int host_cores);
+// half the time). A rank yields its core while it waits: where there is other work for the core,
+// the rank that is waited for runs sooner (else a small all-reduce takes the scheduler's time
+// slice, 8 ms, instead of 10 us), and where there is none, it costs nothing that can be measured.
+void prepare_mpi(const Launch&);
 
 // The cores that all ranks of this host share: of the launcher rather than of this rank, which may
 // be bound to one of them.

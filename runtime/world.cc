@@ -95,7 +95,7 @@ World World::join() {
   World world;
   world.host_ = host_name();
   if (launch.mpi) {
-    prepare_mpi(launch, num_cores);
+    prepare_mpi(launch);
     start_mpi();
     world.owns_mpi_ = true;
     world.group_ = Group(mpi_transport(MPI_COMM_WORLD, "world"));
