@@ -80,10 +80,9 @@ std::string describe(const CommEvent& e) {
 }
 
 std::string where(const TraceProgram& program, int micro) {
-  std::string text = program.name;
-  if (micro >= 0)
-    text += (text.empty() ? "micro-batch " : ", micro-batch ") + std::to_string(micro);
-  return text.empty() ? text : " (" + text + ")";
+  const std::string batch = micro < 0 ? "" : "micro-batch " + std::to_string(micro);
+  if (program.name.empty()) return batch.empty() ? "" : " in " + batch;
+  return " in " + program.name + (batch.empty() ? "" : " of " + batch);
 }
 
 }  // namespace fusor

@@ -43,8 +43,9 @@ CompiledScript compile(const Script&, const JobIndex&, Clock*, bool each_op);
 
 // "block.1/attn/join": the layer and the purpose.
 std::string label_of(const CommEvent&);
-// 'all_reduce "block.1/attn/join" of 64 f32', and with `where` ' (stage.1.F, micro-batch 3)'.
+// 'all_reduce "block.1/attn/join" of 64 f32'.
 std::string describe(const CommEvent&);
+// " in stage.1.F of micro-batch 3", or less where there is less to say.
 std::string where(const TraceProgram&, int micro);
 
 }  // namespace fusor

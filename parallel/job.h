@@ -21,7 +21,8 @@ struct TraceProgram {
 
 // One run of a program. Calls and allocations are known by their id, which is unique over the
 // programs of a script, and their micro-batch: what F(i) begins or allocates, B(i) may wait for or
-// release. What was begun or allocated outside a micro-batch is reached from all.
+// release. Weights, gradients and optimizer state are of no micro-batch, wherever they are
+// allocated. What is of none is reached from all, and a run that is of none reaches all.
 struct ProgramRun {
   int program = 0;
   int micro = -1;  // -1: no micro-batch

@@ -233,6 +233,9 @@ class Player {
   bool wait(Actor& actor, const ProgramRun& run, std::uint64_t id) {
     auto found = actor.flights.find(key_of(run.micro, id));
     if (found == actor.flights.end()) found = actor.flights.find(key_of(-1, id));
+    if (found == actor.flights.end() && run.micro < 0)
+      found = std::ranges::find_if(
+          actor.flights, [id](const auto& entry) { return entry.second.call->event->id == id; });
     if (found == actor.flights.end()) raise_not_begun(actor, id, run.program, run.micro);
     Flight& flight = found->second;
     actor.blocked = flight.done ? nullptr : &flight;

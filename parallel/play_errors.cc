@@ -10,8 +10,7 @@ namespace {
 std::string rank_text(const PlayState& state, int rank) {
   const int alike = state.actor_of(rank).played.num_ranks - 1;
   std::string text = "rank " + std::to_string(rank);
-  if (alike > 0)
-    text += " (and " + std::to_string(alike) + (alike == 1 ? " rank" : " ranks") + " like it)";
+  if (alike > 0) text += " (and " + std::to_string(alike) + " like it)";
   return text;
 }
 
@@ -21,24 +20,43 @@ std::string call_text(const Actor& actor, const CompiledScript::Call& call, int 
          where(actor.script->script->programs[static_cast<std::size_t>(program)], micro);
 }
 
-// The ranks of the rank's group that a call needs and that have not come to it.
-std::vector<int> missing(const PlayState& state, int rank, const Flight& flight) {
+// Whom a call waits for: a rank that has not come, and its seat on the line.
+struct Absent {
+  int rank;
+  Actor::Seat seat;
+};
+std::vector<Absent> missing(const PlayState& state, int rank, const Flight& flight) {
   const CompiledScript::Call& call = *flight.call;
   const std::vector<int>& ranks = state.index.members(call.communicator, rank);
-  if (is_transfer(call.event->kind)) {
-    const int at = state.index.place(call.communicator, rank) + call.offset;
-    return {ranks[static_cast<std::size_t>(at) % ranks.size()]};
-  }
   const Actor& actor = state.actor_of(rank);
   const auto i = static_cast<std::size_t>(&call - actor.script->calls.data());
-  const Line& line = state.lines[static_cast<std::size_t>(actor.seats[i].line)];
-  std::vector<int> absent;
+  const auto [number, seat] = actor.seats[i];
+  if (is_transfer(call.event->kind)) {
+    const int at = state.index.place(call.communicator, rank) + call.offset;
+    return {{ranks[static_cast<std::size_t>(at) % ranks.size()], {number, 1 - seat}}};
+  }
+  const Line& line = state.lines[static_cast<std::size_t>(number)];
+  std::vector<Absent> absent;
   for (const int other : ranks) {
-    const auto seat = static_cast<std::size_t>(
-        std::ranges::find(line.colors, state.actor_of(other).color) - line.colors.begin());
-    if (line.arrived[seat] <= flight.number) absent.push_back(other);
+    const auto at =
+        std::ranges::find(line.colors, state.actor_of(other).color) - line.colors.begin();
+    if (line.arrived[static_cast<std::size_t>(at)] <= flight.number)
+      absent.push_back({other, {number, static_cast<int>(at)}});
   }
   return absent;
+}
+
+// How often a rank comes to a seat in the whole job.
+std::uint64_t visits(const PlayState& state, const Absent& who) {
+  const Actor& actor = state.actor_of(who.rank);
+  std::uint64_t count = 0;
+  for (const ProgramRun& run : actor.script->script->runs)
+    for (const auto& step : actor.script->programs[static_cast<std::size_t>(run.program)]) {
+      if (step.kind != CompiledScript::Step::Kind::call) continue;
+      const auto [line, seat] = actor.seats[step.index];
+      count += line == who.seat.line && seat == who.seat.seat;
+    }
+  return count;
 }
 
 std::string part_of(const CommEvent& e) {
@@ -53,14 +71,14 @@ std::string waiting_text(const PlayState& state, int rank) {
          " over " + f.call->event->group;
 }
 
-// Throws where a blocked rank needs one that has ended.
+// Throws where a blocked rank waits for what another will not do at all.
 void require_partners(const PlayState& state) {
   for (const Actor& actor : state.actors) {
     if (actor.ended()) continue;
-    for (const int other : missing(state, actor.rank, *actor.blocked))
-      require(!state.actor_of(other).ended(), waiting_text(state, actor.rank),
-              " for ever: ", rank_text(state, other), " never ",
-              part_of(*actor.blocked->call->event));
+    for (const Absent& other : missing(state, actor.rank, *actor.blocked))
+      if (visits(state, other) <= actor.blocked->number)
+        raise(waiting_text(state, actor.rank) + " for ever: " + rank_text(state, other.rank) +
+              " never " + part_of(*actor.blocked->call->event));
   }
 }
 
@@ -108,9 +126,9 @@ void raise_not_begun(const Actor& actor, std::uint64_t id, int program, int micr
   const std::string what = call == calls.end()
                                ? "call " + std::to_string(id)
                                : describe(*call->event) + " over " + call->event->group;
-  raise("rank " + std::to_string(actor.rank) + " waits for " + what +
-        ", which it has not begun, or has waited for already" +
-        where(actor.script->script->programs[static_cast<std::size_t>(program)], micro));
+  raise("rank " + std::to_string(actor.rank) + " waits" +
+        where(actor.script->script->programs[static_cast<std::size_t>(program)], micro) + " for " +
+        what + ", which it has not begun, or has waited for already");
 }
 
 void raise_stuck(const PlayState& state, bool buffering_helps) {
@@ -119,7 +137,7 @@ void raise_stuck(const PlayState& state, bool buffering_helps) {
   auto begin = chain.end();
   for (;;) {
     const Actor& actor = state.actor_of(chain.back());
-    const int next = missing(state, chain.back(), *actor.blocked).front();
+    const int next = missing(state, chain.back(), *actor.blocked).front().rank;
     begin = std::ranges::find(chain, next);
     if (begin != chain.end()) break;
     chain.push_back(next);
@@ -142,7 +160,7 @@ void require_all_met(const PlayState& state) {
           call_text(actor, *f.call, f.program, f.micro) + " over " + f.call->event->group;
       if (!f.done)
         raise(rank_text(state, actor.rank) + " begins " + call + ", but " +
-              rank_text(state, missing(state, actor.rank, f).front()) + " never " +
+              rank_text(state, missing(state, actor.rank, f).front().rank) + " never " +
               part_of(*f.call->event));
       raise(rank_text(state, actor.rank) + " begins " + call + " and never waits for it");
     }

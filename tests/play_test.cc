@@ -93,8 +93,8 @@ std::string failure_of(const Job& job) {
 TEST(Play, SendsThatWaitForEachOtherAreACycle) {
   EXPECT_EQ(failure_of(pipeline_job(3, 4, 2)), "no failure");
   const std::string text = failure_of(pipeline_job(3, 4, 2, 1, true));
-  EXPECT_THAT(text, HasSubstr("ranks wait for each other in a cycle: rank 2 (and 1 rank like it) "
-                              "waits in send \"activation\" of 64 f32 (send.F, micro-batch 1) "
+  EXPECT_THAT(text, HasSubstr("ranks wait for each other in a cycle: rank 2 (and 1 like it) "
+                              "waits in send \"activation\" of 64 f32 in send.F of micro-batch 1 "
                               "over pp for rank 4; rank 4"));
   EXPECT_THAT(text, HasSubstr("it would go on only where sends are buffered"));
 }
