@@ -70,10 +70,10 @@ Gpt::Gpt(const GptConfig& config)
 }
 
 std::vector<Part> Gpt::parts() const {
-  std::vector<Part> parts{{"embed", {}}};
+  std::vector<Part> parts{{"embed", {}, /*reads_batch=*/true}};
   for (const GptBlock& block : blocks_)
     parts.push_back({block.name, {static_cast<int>(parts.size()) - 1}});
-  parts.push_back({"head", {static_cast<int>(parts.size()) - 1}});
+  parts.push_back({"head", {static_cast<int>(parts.size()) - 1}, /*reads_batch=*/true});
   return parts;
 }
 
@@ -88,7 +88,7 @@ Var Gpt::run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
 
 Shape Gpt::output_shape(int part, const TokenBatch& batch) const {
   if (static_cast<std::size_t>(part) > blocks_.size()) return {1};
-  return {batch.tokens.size(), config_.width};
+  return {batch.samples * batch.seq_len, config_.width};
 }
 
 void Gpt::visit(int part, const Visitor& f) {

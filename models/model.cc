@@ -1,24 +1,36 @@
 #include "models/model.h"
 
+#include <numeric>
+
 namespace fusor {
+
+void run_parts(const std::vector<Part>& model, const std::vector<int>& parts,
+               const std::vector<int>& keep, std::map<int, Var>& values, const RunPart& run) {
+  std::map<int, int> readers;
+  for (const int part : keep) ++readers[part];
+  for (const int part : parts)
+    for (const int input : model[static_cast<std::size_t>(part)].inputs) ++readers[input];
+  for (const int part : parts) {
+    std::vector<Var> inputs;
+    for (const int input : model[static_cast<std::size_t>(part)].inputs) {
+      Var& value = values.at(input);
+      // The last reader has the only copy, so that operators may work in place.
+      inputs.push_back(--readers[input] == 0 ? std::move(value) : value);
+    }
+    values[part] = run(part, inputs);
+  }
+}
 
 Var Model::loss(const TokenBatch& batch, const Pass& pass) const {
   const std::vector<Part> all = parts();
-  std::vector<Var> values(all.size());
-  std::vector<int> readers(all.size(), 0);
-  for (const Part& part : all)
-    for (const int input : part.inputs) ++readers[static_cast<std::size_t>(input)];
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    std::vector<Var> inputs;
-    for (const int input : all[i].inputs) {
-      const auto k = static_cast<std::size_t>(input);
-      // The last reader has the only copy, so that operators may work in place.
-      inputs.push_back(--readers[k] == 0 ? std::move(values[k]) : values[k]);
-    }
-    const Scope scope(batch.tokens.device(), all[i].name);
-    values[i] = run(static_cast<int>(i), inputs, batch, pass);
-  }
-  return values.back();
+  std::vector<int> order(all.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::map<int, Var> values;
+  run_parts(all, order, {order.back()}, values, [&](int part, const std::vector<Var>& inputs) {
+    const Scope scope(batch.tokens.device(), all[static_cast<std::size_t>(part)].name);
+    return run(part, inputs, batch, pass);
+  });
+  return values[order.back()];
 }
 
 void Model::visit(const Visitor& visitor) {

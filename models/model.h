@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,7 +31,8 @@ struct TokenBatch {
 // repeats and ZeRO-3 gathers at a time.
 struct Part {
   std::string name;         // "block.3": the scope of its operators and the stem of its parameters
-  std::vector<int> inputs;  // the parts before it whose values it reads; none: reads the batch
+  std::vector<int> inputs;  // the parts before it whose values it reads
+  bool reads_batch = false;
 };
 
 // What the trainer asks of a model: its parts, in an order in which they can run. The last one's
@@ -51,6 +54,12 @@ class Model {
   Var loss(const TokenBatch& batch, const Pass& pass) const;
   void visit(const Visitor& visitor);
 };
+
+// Runs `parts` of a model, ascending: `values` has what they read from outside, and gets their
+// values, of which those that are read by none of them and not in `keep` are soon gone.
+using RunPart = std::function<Var(int part, const std::vector<Var>& inputs)>;
+void run_parts(const std::vector<Part>& model, const std::vector<int>& parts,
+               const std::vector<int>& keep, std::map<int, Var>& values, const RunPart& run);
 
 // What a ParameterStore takes; the model must not move while the store lives.
 std::vector<Parameter*> parameters_of(Model& model);

@@ -50,9 +50,10 @@ Var embedding(const Var& table, const Var& ids) {
                               y.data<T>());
     });
   });
-  return record(std::move(y), {table, ids}, [iv, dtable = table.grad()](const Tensor& dy) {
+  const Pull pull_weights = [iv, dtable = table.grad()](const Tensor& dy) {
     dtable.accumulate([&](const Tensor& to, bool add) { embedding_backward(dy, iv, to, add); });
-  });
+  };
+  return record(std::move(y), {table, ids}, {}, pull_weights);
 }
 
 Var add_positions(const Var& x, const Var& table, const RowMap& map) {
@@ -69,14 +70,14 @@ Var add_positions(const Var& x, const Var& table, const RowMap& map) {
                                   y.data<T>());
     });
   });
-  return record(std::move(y), {x, table},
-                [map, dx = x.grad(), dtable = table.grad()](const Tensor& dy) {
-                  dx.pass(dy);
-                  dtable.accumulate([&](const Tensor& to, bool add) {
-                    if (!add) ops::fill(to, 0);
-                    add_positions_backward(dy, map, to);
-                  });
-                });
+  const Pull pull = [dx = x.grad()](const Tensor& dy) { dx.pass(dy); };
+  const Pull pull_weights = [map, dtable = table.grad()](const Tensor& dy) {
+    dtable.accumulate([&](const Tensor& to, bool add) {
+      if (!add) ops::fill(to, 0);
+      add_positions_backward(dy, map, to);
+    });
+  };
+  return record(std::move(y), {x, table}, pull, pull_weights);
 }
 
 }  // namespace fusor

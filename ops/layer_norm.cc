@@ -1,5 +1,7 @@
 #include "ops/layer_norm.h"
 
+#include <memory>
+
 #include "ops/layer_norm_kernels.h"
 #include "ops/sum_rows.h"
 
@@ -50,22 +52,24 @@ Var layer_norm(const Var& x, const Var& gain, const Var& bias, double eps) {
                                s.rstd.data<A>());
     });
   });
-  return record(std::move(y), {x, gain, bias},
-                [s, dx = x.grad(), dgain = gain.grad(), dbias = bias.grad()](const Tensor& dy) {
-                  const Tensor sums =
-                      dgain.wanted() || dbias.wanted() ? ops::row_block_sums(s.x, 2) : Tensor();
-                  if (!dx.wanted()) layer_norm_backward(dy, s, {}, false, sums);
-                  dx.accumulate([&](const Tensor& to, bool add) {
-                    layer_norm_backward(dy, s, to, add, sums);
-                  });
-                  const auto total = [&](std::int64_t i) {
-                    return [&sums, i](const Tensor& to, bool add) {
-                      ops::sum_rows(to, sums.rows(i, i + 1).view({sums.dim(1), sums.dim(2)}), add);
-                    };
-                  };
-                  dgain.accumulate(total(0));
-                  dbias.accumulate(total(1));
-                });
+  const auto sums = std::make_shared<Tensor>();  // from pull to pull_weights
+  const bool wants_sums = gain.grad().wanted() || bias.grad().wanted();
+  const Pull pull = [=, dx = x.grad()](const Tensor& dy) {
+    if (wants_sums) *sums = ops::row_block_sums(s.x, 2);
+    if (!dx.wanted()) layer_norm_backward(dy, s, {}, false, *sums);
+    dx.accumulate([&](const Tensor& to, bool add) { layer_norm_backward(dy, s, to, add, *sums); });
+  };
+  const Pull pull_weights = [sums, dgain = gain.grad(), dbias = bias.grad()](const Tensor&) {
+    const auto total = [&](std::int64_t i) {
+      return [&sums, i](const Tensor& to, bool add) {
+        ops::sum_rows(to, sums->rows(i, i + 1).view({sums->dim(1), sums->dim(2)}), add);
+      };
+    };
+    dgain.accumulate(total(0));
+    dbias.accumulate(total(1));
+    *sums = {};
+  };
+  return record(std::move(y), {x, gain, bias}, pull, pull_weights);
 }
 
 }  // namespace fusor

@@ -27,6 +27,7 @@ void Grad::restart(Tensor to) const {
 
 bool Grad::prepare() const {
   Node& n = *node_;
+  require(!n.later, "an op adds to a weight's gradient outside pull_weights");
   if (n.is_parameter) return std::exchange(n.filled, true);
   if (!n.to.defined()) {
     n.to = Tensor(n.shape, n.dtype, n.device);
@@ -132,10 +133,10 @@ void Tape::walk(std::vector<Root> roots) {
   require(!roots.empty(), "backward: no value to begin from");
   ScopesOf scopes(roots[0].dy.device());
   for (Root& root : roots) {
-    require(root.dy.shape() == root.y.shape(), "backward: y ", root.y.shape(), " but dy ",
-            root.dy.shape());
-    require(root.y.grad_.wanted(), "backward: nothing that y was computed from wants a gradient");
-    root.y.grad_.node_->to = std::move(root.dy);
+    require(root.y.wanted(), "backward: nothing that y was computed from wants a gradient");
+    const Shape& shape = root.y.node_->shape;
+    require(root.dy.shape() == shape, "backward: y ", shape, " but dy ", root.dy.shape());
+    root.y.node_->to = std::move(root.dy);
   }
   // Ops were appended as they ran, so reverse order is already a valid topological order.
   for (; !steps_.empty(); steps_.pop_back()) {
@@ -150,12 +151,13 @@ void Tape::walk(std::vector<Root> roots) {
 }
 
 void Tape::pull(Step& step, const Tensor& dy) {
-  if (step.pull_weights && weights_later_)
-    weight_steps_.push_back(
-        {dy, std::move(step.pull_weights), std::exchange(step.parameters, {}), step.scopes});
-  else if (step.pull_weights)
-    step.pull_weights(dy);
+  for (const Grad& p : step.parameters) p.node_->later = weights_later_;
   if (step.pull) step.pull(dy);
+  for (const Grad& p : step.parameters) p.node_->later = false;
+  if (!step.pull_weights) return;
+  if (!weights_later_) return step.pull_weights(dy);
+  weight_steps_.push_back(
+      {dy, std::move(step.pull_weights), std::exchange(step.parameters, {}), step.scopes});
 }
 
 void Tape::backward_weights() {
@@ -196,7 +198,7 @@ Var Tape::recompute(const std::vector<Var>& inputs, Segment f) {
 // The gradients of a segment that was run again, in the way that this tape's walk goes.
 void Tape::pull_again(const Var& y, const Tensor& dy, Tape& segment) {
   segment.weights_later_ = weights_later_;
-  segment.walk({{y, dy}});
+  segment.walk({{y.grad_, dy}});
   for (WeightStep& step : segment.weight_steps_) weight_steps_.push_back(std::move(step));
 }
 

@@ -56,6 +56,7 @@ class Grad {
     DType dtype;
     Device device;
     bool is_parameter, filled = false;
+    bool later = false;  // weights: not to be written before pull_weights
     int uses = 0;  // weights: recorded ops that have not run backward yet
     std::function<void()> ready{};
   };
@@ -94,8 +95,8 @@ class Var {
 using Pull = std::function<void(const Tensor& dy)>;
 
 // The result of an op. Recorded if an input carries a tape and one wants a gradient; else `pull` is
-// dropped, and with it what it saved. `pull_weights`, where an op has one, holds the part of the
-// calculus that only weights wait for, so that a pipeline may do it later.
+// dropped, and with it what it saved. `pull_weights`, called after it, holds all that adds to weights'
+// gradients, so that a pipeline may do it later.
 Var record(Tensor value, const std::vector<Var>& inputs, Pull pull, Pull pull_weights = {});
 
 // The ops of one forward pass, in the order they ran. One per micro-batch in flight.
@@ -107,12 +108,12 @@ class Tape {
   ~Tape();
 
   struct Root {
-    Var y;
-    Tensor dy;  // has y's shape
+    Grad y;
+    Tensor dy;  // has the shape of y's value
   };
   // Consumes the tape from its end; what an op saved is freed as the walk passes it. Afterwards
   // only leaves hold gradients.
-  void backward(const Var& y, Tensor dy) { backward(std::vector<Root>{{y, std::move(dy)}}); }
+  void backward(const Var& y, Tensor dy) { backward(std::vector<Root>{{y.grad(), std::move(dy)}}); }
   void backward(std::vector<Root> roots);
   // The same in two: first all but `pull_weights`, whose operands are kept, then that.
   void backward_inputs(std::vector<Root> roots);

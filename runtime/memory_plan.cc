@@ -19,7 +19,10 @@ struct Take {
   std::string name;
   std::vector<MemoryPlan::Slot> slots;
   std::vector<std::size_t> born, died;  // died of carried ones: never
-  std::set<std::string> releasers;      // the programs that release carried slots
+  // The programs that release carried slots for the same micro-batch; and how many runs later, at
+  // the least seen, another micro-batch or none does.
+  std::set<std::string> releasers;
+  std::size_t released_after = 0;
 };
 struct Run {
   std::string name;
@@ -64,6 +67,10 @@ class Reader {
       require(same_slots(known->slots, take.slots), "program '", take.name,
               "' does not repeat its own allocations");
       known->releasers.merge(take.releasers);
+      if (known->released_after == 0 || take.released_after == 0)
+        known->released_after += take.released_after;
+      else
+        known->released_after = std::min(known->released_after, take.released_after);
     }
     return unique;
   }
@@ -71,7 +78,7 @@ class Reader {
 
  private:
   struct Place {
-    std::size_t take, index;
+    std::size_t take, index, run;
   };
 
   void on(const AllocEvent& e) {
@@ -91,7 +98,11 @@ class Reader {
       current_->died[found->second] = now_;
       index_.erase(found);
     } else if (const auto place = carried_.find(e.id); place != carried_.end()) {
-      takes_[place->second.take].releasers.insert(current_->name);
+      Take& taker = takes_[place->second.take];
+      if (runs_[place->second.run].micro == runs_.back().micro)
+        taker.releasers.insert(current_->name);
+      else
+        taker.released_after = std::max(taker.released_after, runs_.size() - 1 - place->second.run);
       carried_.erase(place);
     }
   }
@@ -103,7 +114,7 @@ class Reader {
     }
     for (const auto& [id, index] : index_) {
       current_->slots[index].carried = true;
-      carried_[id] = {takes_.size(), index};
+      carried_[id] = {takes_.size(), index, runs_.size() - 1};
     }
     takes_.push_back(std::move(*current_));
     current_.reset();
@@ -132,10 +143,11 @@ int count_lanes(const Take& take, const std::vector<Run>& runs) {
   };
   std::vector<Life> lives;
   for (std::size_t k = 0; k < runs.size(); ++k) {
-    if (runs[k].name == take.name) lives.push_back({std::max(runs[k].micro, 0), k, k});
+    if (runs[k].name == take.name)
+      lives.push_back({std::max(runs[k].micro, 0), k, k + take.released_after});
     if (!take.releasers.contains(runs[k].name)) continue;
     for (Life& life : lives)
-      if (runs[k].micro < 0 ? life.end == life.begin : runs[k].micro == life.micro) life.end = k;
+      if (runs[k].micro == life.micro || runs[k].micro < 0) life.end = std::max(life.end, k);
   }
   const auto collide = [&](int lanes) {
     for (std::size_t a = 0; a < lives.size(); ++a)

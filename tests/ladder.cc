@@ -92,7 +92,7 @@ Outcome play(const Case& c, const Inputs& in, DType dtype,
     if (walk == Walk::whole) {
       tape.backward(y, dy);
     } else {
-      tape.backward_inputs({{y, dy}});
+      tape.backward_inputs({{y.grad(), dy}});
       tape.backward_weights();
     }
   }

@@ -17,7 +17,7 @@ namespace {
 
 class NextCharacter final : public fusor::Model {
  public:
-  std::vector<fusor::Part> parts() const override { return {{"model", {}}}; }
+  std::vector<fusor::Part> parts() const override { return {{"model", {}, /*reads_batch=*/true}}; }
   fusor::Shape output_shape(int, const fusor::TokenBatch&) const override { return {1}; }
   fusor::Var run(int, const std::vector<fusor::Var>&, const fusor::TokenBatch& batch,
                  const fusor::Pass& pass) const override {
