@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "launch/arguments.h"
+#include "launch/ini.h"
 #include "launch/keys.h"
 #include "launch/values.h"
 #include "runtime/error.h"
@@ -23,45 +24,6 @@ std::vector<std::string> key_names() {
   return names;
 }
 
-// `key = value` lines under [section]s.
-KeyValues read_entries(std::istream& text, const std::string& file) try {
-  KeyValues entries;
-  const po::options_description nothing;
-  for (const po::option& line : po::parse_config_file(text, nothing, true).options) {
-    const bool first = entries.try_emplace(line.string_key, line.value.at(0)).second;
-    require(first, file, ": ", line.string_key, " is given twice");
-  }
-  return entries;
-} catch (const po::error& error) {
-  raise(file + ": " + error.what());
-}
-
-void check_range(const std::string& source, const Key& key, const std::string& text, double value) {
-  require(value >= key.least && value < key.below, source, ": ", key.name, " = ", text,
-          " must be at least ", key.least,
-          key.below == kNoEnd ? "" : " and below " + to_text(key.below));
-}
-
-// Sets the config's fields; `source` is what errors name.
-void apply(const KeyValues& entries, const std::string& source, Config& config) {
-  KeyValues left = entries;
-  visit_keys(config, [&](const Key& key, auto& field) {
-    const auto entry = left.extract(std::string(key.name));
-    if (entry.empty()) return;
-    const std::string& text = entry.mapped();
-    require(parse_value(text, field), source, ": ", key.name, " = ", text, " is not ",
-            expected(field));
-    if constexpr (std::is_same_v<decltype(field), std::int64_t&> ||
-                  std::is_same_v<decltype(field), double&>)
-      check_range(source, key, text, static_cast<double>(field));
-  });
-  if (left.empty()) return;
-  const std::string& unknown = left.begin()->first;
-  const std::string hint = did_you_mean(unknown, key_names());
-  raise(source + ": unknown key \"" + unknown + "\"" +
-        (hint.empty() ? ", fusor train --help lists them all" : hint));
-}
-
 // The preset comes first, whichever source names it: the other model keys override its fields.
 void apply_preset(const KeyValues& entries, const std::string& source, Config& config) try {
   if (entries.contains("model.preset")) config.model = gpt_preset(entries.at("model.preset"));
@@ -73,12 +35,16 @@ void apply_preset(const KeyValues& entries, const std::string& source, Config& c
 
 Config parse_recipe(std::istream& text, const std::string& name, const KeyValues& overrides) {
   const std::string command_line = "command line";
-  const KeyValues entries = read_entries(text, name);
+  const KeyValues entries = read_ini(text, name);
   Config config;
   apply_preset(entries, name, config);
   apply_preset(overrides, command_line, config);
-  apply(entries, name, config);
-  apply(overrides, command_line, config);
+  const auto set = [&](const KeyValues& values, const std::string& source) {
+    set_fields(values, source, "fusor train --help lists them all",
+               [&](auto&& field) { visit_keys(config, field); });
+  };
+  set(entries, name);
+  set(overrides, command_line);
   if (config.log.dir.empty())
     config.log.dir = "runs/" + std::filesystem::path(name).stem().string();
   try {

@@ -2,16 +2,14 @@
 #include <boost/program_options.hpp>
 #include <filesystem>
 #include <iosfwd>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "launch/config.h"
+#include "launch/ini.h"
 
 namespace fusor {
-
-using KeyValues = std::map<std::string, std::string>;  // "optimizer.lr" -> "3e-4"
 
 // A recipe is an INI file: `key = value` lines under [model] [data] [parallel] [optimizer] [train]
 // [checkpoint] [log]; launch/keys.h lists the keys. `overrides` win over the file. Throws Error

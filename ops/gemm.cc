@@ -12,8 +12,10 @@ using kernels::Product;
 Cost gemm_cost(const GemmCall& call, const Tensor& a, const Tensor& b, const Tensor& c) {
   const auto m = static_cast<double>(call.m), n = static_cast<double>(call.n),
              k = static_cast<double>(call.k);
+  const auto size = static_cast<std::int64_t>(size_of(a.dtype()));
   return {.flops = 2 * m * n * k,
-          .bytes = static_cast<double>(a.bytes() + b.bytes() + (call.add ? 2 : 1) * c.bytes())};
+          .bytes = static_cast<double>(a.bytes() + b.bytes() + (call.add ? 2 : 1) * c.bytes()),
+          .aligned = call.n * size % 16 == 0 && call.k * size % 16 == 0};
 }
 
 void run(std::string_view op, const GemmCall& call, const Tensor& a, const Tensor& b,

@@ -26,23 +26,25 @@ class Compiler {
   void add(const TraceEvent& event) {
     std::vector<Step>& steps = out_.programs.back();
     if (const auto* op = std::get_if<OpEvent>(&event)) {
-      if (clock_) add_compute(event, clock_->op_seconds(*op));
+      if (clock_) add_compute(event, clock_->op_seconds(*op), clock_->issue_seconds(event));
     } else if (const auto* call = std::get_if<CommEvent>(&event)) {
       steps.push_back({Step::Kind::call, static_cast<std::uint32_t>(out_.calls.size())});
       const int offset = is_transfer(call->kind) ? offset_of(*call) : 0;
-      out_.calls.push_back({&event, call, index_.find(call->group), offset, kind_of(*call)});
+      out_.calls.push_back({&event, call, index_.find(call->group), offset, kind_of(*call),
+                            clock_ ? clock_->issue_seconds(event) : 0});
     } else if (const auto* wait = std::get_if<WaitEvent>(&event)) {
       steps.push_back({Step::Kind::wait, static_cast<std::uint32_t>(wait->id)});
     }
   }
-  void add_compute(const TraceEvent& event, double seconds) {
+  void add_compute(const TraceEvent& event, double seconds, double issue) {
     std::vector<Step>& steps = out_.programs.back();
     if (!each_op_ && !steps.empty() && steps.back().kind == Step::Kind::compute) {
-      out_.computes[steps.back().index].seconds += seconds;
+      CompiledScript::Compute& merged = out_.computes[steps.back().index];
+      merged.seconds += seconds, merged.issue += issue;
       return;
     }
     steps.push_back({Step::Kind::compute, static_cast<std::uint32_t>(out_.computes.size())});
-    out_.computes.push_back({&event, seconds});
+    out_.computes.push_back({&event, seconds, issue});
   }
   int kind_of(const CommEvent& e) {
     const auto found = std::ranges::find_if(

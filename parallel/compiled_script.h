@@ -18,6 +18,7 @@ struct CompiledScript {
   struct Compute {
     const TraceEvent* event;  // the first, where several were merged
     double seconds;
+    double issue;  // seconds of the host
   };
   struct Call {
     const TraceEvent* traced;
@@ -25,6 +26,7 @@ struct CompiledScript {
     int communicator;
     int offset;  // see offset_of; 0 of collectives
     int kind;    // index of kinds
+    double issue;
   };
   struct Kind {
     std::string group;

@@ -156,8 +156,11 @@ class Player {
   }
 
   void compute(Actor& actor, const ProgramRun& run, const CompiledScript::Compute& c) {
-    record(actor, PlayedSpan::Kind::op, actor.now, actor.now + c.seconds, c.event, run);
-    actor.now += c.seconds;
+    actor.host += c.issue;
+    const double end = std::max(actor.now + c.seconds, actor.host);  // of the last of those merged
+    record(actor, PlayedSpan::Kind::op, end - c.seconds, end, c.event, run);
+    actor.played.launch += end - c.seconds - actor.now;
+    actor.now = end;
     actor.played.compute += c.seconds;
   }
 
@@ -169,7 +172,9 @@ class Player {
     const auto [flight, fresh] = actor.flights.try_emplace(
         key_of(run.micro, call.event->id), Flight{&call, run.program, run.micro, number});
     if (!fresh) raise_begun_twice(actor, call, run.program, run.micro);
-    Arrival arrival{&actor, &call, run.program, run.micro, actor.now, &flight->second};
+    actor.host += call.issue;
+    const double begun = std::max(actor.now, actor.host);
+    Arrival arrival{&actor, &call, run.program, run.micro, begun, &flight->second};
     if (buffered_ && call.event->kind == CommKind::send) {
       flight->second.done = true;
       arrival.flight = nullptr;
@@ -249,6 +254,7 @@ class Player {
       record(actor, PlayedSpan::Kind::wait, actor.now, flight.end, flight.call->traced, run);
       actor.now = flight.end;
     }
+    if (is_transfer(flight.call->event->kind)) actor.host = std::max(actor.host, actor.now);
     actor.flights.erase(found);
     return true;
   }

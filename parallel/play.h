@@ -22,6 +22,9 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual double op_seconds(const OpEvent&) = 0;
+  // In which the host issues an op or a call. It runs ahead of the rank, but not past the end of a
+  // transfer, and the rank waits only where its host is late.
+  virtual double issue_seconds(const TraceEvent&) { return 0; }
   // Of a collective by `ranks`, in order of their places, or of a transfer between {from, to}
   // (asked with the send). `event.count` is of one rank's `in`.
   virtual double comm_seconds(const CommEvent& event, std::span<const int> ranks) = 0;
@@ -54,6 +57,7 @@ struct PlayedRank {
   int num_ranks = 0;   // of the color
   double seconds = 0;  // when it ends
   double compute = 0;  // the sum of its ops
+  double launch = 0;   // it waited for its host
   std::vector<PlayedComm> comms;
   std::vector<PlayedSpan> timeline;  // by end of what is known; empty unless asked for
 };

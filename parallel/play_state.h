@@ -49,7 +49,7 @@ struct Actor {
   const CompiledScript* script = nullptr;
   int color = 0, rank = 0;
   std::size_t run = 0, step = 0;
-  double now = 0;
+  double now = 0, host = 0;  // the host has issued what it came to
   Flight* blocked = nullptr;
   std::unordered_map<std::uint64_t, Flight> flights;
   std::vector<Seat> seats;    // [calls]

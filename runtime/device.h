@@ -36,6 +36,7 @@ std::string_view name_of(Owner);
 // operand is read once and every result written once.
 struct Cost {
   double flops = 0, bytes = 0;
+  bool aligned = true;  // matrix products: every row of an operand begins at 16 bytes
 };
 
 // Time that operators of a device have taken, for "time outside kernels" and rates.

@@ -1,0 +1,48 @@
+// The cost model against measured training steps.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "benchmarks/measured_runs.h"
+#include "benchmarks/megatron_step.h"
+#include "launch/cluster_file.h"
+#include "parallel/simulator.h"
+
+namespace fusor::benchmark {
+namespace {
+
+CostModel a100() { return {read_cluster(FUSOR_CLUSTERS "/a100-node.ini"), DType::bf16}; }
+
+// Published with the vTrain simulator, of model shapes on which nothing was fitted.
+TEST(Planner, MeasuredStepsOfANode) {
+  const char* folder = std::getenv("FUSOR_PLANNER_DATA");
+  if (!folder) GTEST_SKIP() << "FUSOR_PLANNER_DATA does not name the folder of measurements";
+  const std::filesystem::path file = std::filesystem::path(folder) / "a100-node-validate.csv";
+  const Errors errors = errors_of(predict(file, a100()));
+  EXPECT_LE(errors.mean_absolute, 0.09);
+  EXPECT_LE(std::abs(errors.bias), 0.05);
+}
+
+struct Published {
+  const char* name;
+  MegatronRun run;
+  double seconds;
+};
+
+// Korthikanti et al., https://arxiv.org/abs/2205.05198, table 5, full recompute: on 8 to 512 A100s
+// of nodes of 8, nothing of which was fitted either.
+TEST(Planner, PublishedStepsOfManyNodes) {
+  const Published runs[] = {{"22B", {4, 4, 6144, 64, 48, 2048, 8, 1, 1, 1}, 1.42},
+                            {"175B", {64, 1, 12288, 96, 96, 2048, 8, 1, 8, 3}, 18.13},
+                            {"530B", {280, 1, 20480, 128, 105, 2048, 8, 1, 35, 3}, 49.05},
+                            {"1T", {512, 1, 25600, 160, 128, 2048, 8, 1, 64, 1}, 94.42}};
+  const CostModel model = a100();
+  for (const Published& p : runs) {
+    ClusterClock clock(model);
+    const double seconds = play(megatron_step(p.run), &clock).seconds;
+    EXPECT_NEAR(seconds / p.seconds, 1, 0.05) << p.name << ": " << seconds << " s";
+  }
+}
+
+}  // namespace
+}  // namespace fusor::benchmark
