@@ -132,6 +132,7 @@ class Outliner {
   }
   void on(const OpEvent&) {}
   void on(const ProgramEvent&) {}
+  void on(const RepeatEvent&) {}
 
   const Allocations& all_;
   std::string at_;
