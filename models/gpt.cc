@@ -2,10 +2,8 @@
 
 #include <cmath>
 
-#include "ops/cross_entropy.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
-#include "ops/linear.h"
 #include "ops/rotary.h"
 #include "ops/swiglu.h"
 
@@ -34,14 +32,14 @@ RandomKey dropout_key(const Pass& pass, const std::string& layer) {
 
 }  // namespace
 
-GptBlock::GptBlock(const GptConfig& c, std::int64_t index)
+GptBlock::GptBlock(const GptConfig& c, std::int64_t index, const TensorRegion& region)
     : name("block." + std::to_string(index)),
-      norm1(name + ".norm1", c),
-      qkv(qkv_parts(name + ".attn", c), c.width, c.init_std, c.bias),
-      out(name + ".attn.out", c.heads * c.head_dim(), c.width, residual_std(c), c.bias),
-      norm2(name + ".norm2", c),
-      up(up_parts(name + ".mlp", c), c.width, c.init_std, c.bias),
-      down(name + ".mlp.down", c.mlp_hidden, c.width, residual_std(c), c.bias) {}
+      norm1(name + ".norm1", c, region),
+      qkv(qkv_parts(name + ".attn", c), c.width, c.init_std, c.bias, region),
+      out(name + ".attn.out", c.heads * c.head_dim(), c.width, residual_std(c), c.bias, region),
+      norm2(name + ".norm2", c, region),
+      up(up_parts(name + ".mlp", c), c.width, c.init_std, c.bias, region),
+      down(name + ".mlp.down", c.mlp_hidden, c.width, residual_std(c), c.bias, region) {}
 
 void GptBlock::visit(const Visitor& f) {
   norm1.visit(f), qkv.visit(f), out.visit(f);
@@ -56,17 +54,19 @@ GptCache::GptCache(const GptConfig& c, std::int64_t capacity, DType dtype, const
     layers.push_back({Tensor(shape, dtype, device), Tensor(shape, dtype, device)});
 }
 
-Gpt::Gpt(const GptConfig& config)
-    : config_(config),
-      embed_("embed.weight", {config.vocab_size, config.width}, {.std = config.init_std}),
-      final_norm_("final_norm", config) {
-  const GptConfig& c = config_;
-  if (c.positions == Positions::learned)
+Gpt::Gpt(const GptConfig& c, const Mesh& mesh)
+    : config_(c),
+      region_(mesh),
+      embed_("embed.weight", c.vocab_size, c.width, c.init_std, region_),
+      final_norm_("final_norm", c, region_) {
+  require_tensor_parallel(c, mesh.tp.size());
+  if (c.positions == Positions::learned) {
     positions_.emplace("positions.weight", Shape{c.seq_len, c.width}, Fill{.std = c.init_std});
+    positions_->partial_over_tp = region_.sequence;
+  }
   blocks_.reserve(static_cast<std::size_t>(c.layers));
-  for (std::int64_t i = 0; i < c.layers; ++i) blocks_.emplace_back(c, i);
-  if (!c.tied_embeddings)
-    head_.emplace("head.weight", Shape{c.vocab_size, c.width}, Fill{.std = c.init_std});
+  for (std::int64_t i = 0; i < c.layers; ++i) blocks_.emplace_back(c, i, region_);
+  if (!c.tied_embeddings) head_.emplace("head.weight", c.vocab_size, c.width, c.init_std, region_);
 }
 
 std::vector<Part> Gpt::parts() const {
@@ -83,42 +83,47 @@ Var Gpt::run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
   if (part == 0) return embed(Var::input(batch.tokens, pass.tape), rows, pass);
   const auto index = static_cast<std::size_t>(part) - 1;
   if (index < blocks_.size()) return block(index, inputs.at(0), rows, pass, nullptr);
-  return cross_entropy(head(inputs.at(0)), batch.targets);
+  return output().loss(head(inputs.at(0)), batch.targets);
 }
 
 Shape Gpt::output_shape(int part, const TokenBatch& batch) const {
   if (static_cast<std::size_t>(part) > blocks_.size()) return {1};
-  return {batch.samples * batch.seq_len, config_.width};
+  const int sharing = region_.sequence ? region_.tp.size() : 1;  // the rows
+  return {batch.samples * batch.seq_len / sharing, config_.width};
 }
 
 void Gpt::visit(int part, const Visitor& f) {
   const auto index = static_cast<std::size_t>(part) - 1;
   if (part == 0) {
-    f(embed_);
+    f(embed_.w);
     if (positions_) f(*positions_);
   } else if (index < blocks_.size()) {
     blocks_[index].visit(f);
   } else {
     final_norm_.visit(f);
-    if (head_) f(*head_);
+    if (head_) f(head_->w);
   }
 }
 
 Gpt::Rows Gpt::rows_of(std::int64_t samples, std::int64_t seq_len, const Pass& pass) const {
+  const int tp = region_.tp.size();
+  const RowMap map = RowMap::whole(pass.first_sample, seq_len);
+  const std::int64_t first = region_.sequence ? region_.tp.rank() * (samples * seq_len / tp) : 0;
   return {.shape = {.batch = samples,
                     .seq_len = seq_len,
-                    .heads = config_.heads,
-                    .kv_heads = config_.kv_heads,
+                    .heads = config_.heads / tp,
+                    .kv_heads = config_.kv_heads / tp,
                     .head_dim = config_.head_dim()},
-          .map = RowMap::whole(pass.first_sample, seq_len)};
+          .map = map,
+          .outside = map.rows_from(first)};
 }
 
 double Gpt::dropout_of(const Pass& pass) const { return pass.training ? config_.dropout : 0; }
 
 Var Gpt::embed(const Var& tokens, const Rows& rows, const Pass& pass) const {
-  Var x = embedding(embed_, tokens);
-  if (positions_) x = add_positions(x, *positions_, rows.map);
-  return dropout(x, dropout_of(pass), dropout_key(pass, "embed"), rows.map);
+  Var x = embed_.embed(tokens);
+  if (positions_) x = add_positions(x, *positions_, rows.outside);
+  return dropout(x, dropout_of(pass), dropout_key(pass, "embed"), rows.outside);
 }
 
 Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pass,
@@ -126,12 +131,13 @@ Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pa
   const GptBlock& block = blocks_[index];
   const double p = dropout_of(pass);
   const Var a = attend(block, block.norm1(x), rows, cache);
-  const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.map);
+  const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.outside);
   const Var m = mlp(block, block.norm2(y));
-  return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.map);
+  return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.outside);
 }
 
 Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cache) const {
+  const Scope scope(x.device(), "attn");
   Var qkv = block.qkv(x);
   if (config_.positions == Positions::rotary)
     qkv = rotary(std::move(qkv), rows.shape, config_.rope_theta, rows.map);
@@ -142,13 +148,12 @@ Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* 
 }
 
 Var Gpt::mlp(const GptBlock& block, const Var& x) const {
+  const Scope scope(x.device(), "mlp");
   if (config_.activation == Activation::gelu) return block.down(block.up.gelu(x));
   return block.down(swiglu(block.up(x)));
 }
 
-Var Gpt::head(const Var& hidden) const {
-  return linear(final_norm_(hidden), head_ ? *head_ : embed_);
-}
+Var Gpt::head(const Var& hidden) const { return output().logits(final_norm_(hidden)); }
 
 Var Gpt::logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) const {
   require(samples > 0 && tokens.size() % samples == 0, tokens.size(), " tokens in ", samples,
@@ -167,8 +172,10 @@ Tensor Gpt::extend(const Tensor& tokens, GptCache& cache) const {
   require(n > 0 && cache.length + n <= std::min(cache.capacity, config_.seq_len), cache.length,
           " tokens and ", n, " more, but the model takes ",
           std::min(cache.capacity, config_.seq_len));
+  require(region_.tp.size() == 1, "tokens are generated on one rank, not on tp ",
+          region_.tp.size());
   Rows rows = rows_of(1, n, {});
-  rows.map = RowMap::positions(cache.length, n);
+  rows.map = rows.outside = RowMap::positions(cache.length, n);
   Var x = embed(Var::input(tokens), rows, {});
   for (std::size_t i = 0; i < blocks_.size(); ++i) x = block(i, x, rows, {}, &cache.layers[i]);
   cache.length += n;

@@ -6,6 +6,7 @@
 #include "models/modules.h"
 #include "ops/decode_attention.h"
 #include "ops/row_map.h"
+#include "parallel/vocab_parallel.h"
 
 namespace fusor {
 
@@ -14,11 +15,13 @@ namespace fusor {
 struct GptBlock {
   std::string name;  // "block.3"
   NormLayer norm1;
-  Linear qkv, out;
+  ColumnLinear qkv;
+  RowLinear out;
   NormLayer norm2;
-  Linear up, down;  // up: the hidden layer, led by its gate in a SwiGLU
+  ColumnLinear up;  // the hidden layer, led by its gate in a SwiGLU
+  RowLinear down;
 
-  GptBlock(const GptConfig&, std::int64_t index);
+  GptBlock(const GptConfig&, std::int64_t index, const TensorRegion&);
   void visit(const Visitor&);
 };
 
@@ -32,10 +35,11 @@ struct GptCache {
   GptCache(const GptConfig&, std::int64_t capacity, DType dtype, const Device& device);
 };
 
-// A decoder-only transformer.
+// A decoder-only transformer. Attention heads, hidden units and words are split over the mesh's tp.
 class Gpt final : public Model {
  public:
-  explicit Gpt(const GptConfig& config);  // resolved; see gpt_config.h
+  // config: resolved. Throws Error where tp cannot split it. See gpt_config.h.
+  explicit Gpt(const GptConfig& config, const Mesh& mesh = {});
 
   const GptConfig& config() const { return config_; }
   // "embed", "block.0" and so on, "head".
@@ -45,17 +49,19 @@ class Gpt final : public Model {
   void visit(int part, const Visitor& visitor) override;
   using Model::visit;
 
-  // Logits [samples * seq_len, vocab] of every token's successor.
+  // Logits [samples * seq_len, vocab] of every token's successor, of the words of this rank.
   Var logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) const;
   // Appends the tokens (i32 [n], one sequence) to the cache and returns the logits [1, vocab] of
-  // the successor of the last. Throws Error when the cache or the model's seq_len would overflow.
+  // the successor of the last. On one rank of tp. Throws Error when the cache or the model's
+  // seq_len would overflow.
   Tensor extend(const Tensor& tokens, GptCache& cache) const;
 
  private:
-  // A part's rows: how they fall into sequences, and where they stand.
+  // A part's rows: how they fall into sequences, and where they stand; those outside a tensor
+  // region are split over tp with sequence parallelism.
   struct Rows {
     AttentionShape shape;
-    RowMap map;
+    RowMap map, outside;
   };
   Rows rows_of(std::int64_t samples, std::int64_t seq_len, const Pass&) const;
   double dropout_of(const Pass&) const;
@@ -65,13 +71,15 @@ class Gpt final : public Model {
   Var attend(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
   Var mlp(const GptBlock&, const Var& x) const;
   Var head(const Var& hidden) const;
+  const VocabTable& output() const { return head_ ? *head_ : embed_; }
 
   GptConfig config_;
-  Parameter embed_;
+  TensorRegion region_;
+  VocabTable embed_;
   std::optional<Parameter> positions_;  // learned
   std::vector<GptBlock> blocks_;
   NormLayer final_norm_;
-  std::optional<Parameter> head_;  // untied
+  std::optional<VocabTable> head_;  // untied
 };
 
 }  // namespace fusor

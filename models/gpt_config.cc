@@ -1,5 +1,7 @@
 #include "models/gpt_config.h"
 
+#include <cstdlib>
+
 #include "runtime/error.h"
 #include "runtime/nearest.h"
 
@@ -105,6 +107,25 @@ GptConfig resolve(GptConfig c) {
   require(c.norm_eps >= 0 && c.init_std >= 0 && c.rope_theta > 0,
           "model.norm_eps, model.init_std and model.rope_theta must be positive");
   return c;
+}
+
+void require_tensor_parallel(const GptConfig& c, int tp) {
+  const auto misfit = [&](std::int64_t ranks) -> std::string {
+    const auto key = [](const char* name, std::int64_t n) {
+      return std::string(name) + " " + std::to_string(n);
+    };
+    if (c.heads % ranks != 0) return "does not divide " + key("model.heads", c.heads);
+    if (c.kv_heads % ranks != 0) return "does not divide " + key("model.kv_heads", c.kv_heads);
+    if (c.mlp_hidden % ranks != 0)
+      return "does not divide " + key("model.mlp_hidden", c.mlp_hidden);
+    return ranks > c.vocab_size ? "is more than " + key("model.vocab_size", c.vocab_size) : "";
+  };
+  if (misfit(tp).empty()) return;
+  std::int64_t nearest = 1;
+  for (std::int64_t ranks = 1; ranks < 2 * tp; ++ranks)
+    if (std::abs(ranks - tp) <= std::abs(nearest - tp) && misfit(ranks).empty()) nearest = ranks;
+  raise("parallel.tp " + std::to_string(tp) + " " + misfit(tp) +
+        ", the nearest that works: " + std::to_string(nearest));
 }
 
 std::int64_t num_parameters(const GptConfig& config) {

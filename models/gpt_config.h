@@ -38,6 +38,11 @@ struct GptConfig {
 // built: heads must divide width, kv_heads divide heads, rotary head dims be even, and so on.
 GptConfig resolve(GptConfig);
 
+// Throws Error that names the key, and the nearest tp that works, where tensor parallelism over tp
+// ranks cannot split a resolved config: tp must divide heads, kv_heads and mlp_hidden, and there
+// must be a word for each rank.
+void require_tensor_parallel(const GptConfig&, int tp);
+
 // Trainable parameters; tied embeddings count once. `config` as resolve() takes it.
 std::int64_t num_parameters(const GptConfig& config);
 

@@ -12,13 +12,39 @@ void check_targets(const Tensor& targets, std::int64_t vocab) {
             " of a vocabulary of ", vocab);
 }
 
-void cross_entropy_backward(const Tensor& dloss, const Tensor& targets, const Tensor& lse,
-                            const Tensor& logits) {
+// What these columns tell of each row.
+Tensor known_of(const Tensor& logits, const Tensor& targets, std::int64_t first) {
+  Tensor known({2, logits.dim(0)}, DType::f64, logits.device());
+  const Cost cost{.flops = 4.0 * static_cast<double>(logits.size()),
+                  .bytes = static_cast<double>(logits.bytes())};
+  launch(logits.device(), "cross_entropy", cost, [&](auto device) {
+    on_float(logits.dtype(), [&]<class T> {
+      ops::kernels::cross_entropy_known(device, logits.dim(0), logits.dim(1), first,
+                                        logits.data<T>(), targets.data<std::int32_t>(),
+                                        known.data<double>());
+    });
+  });
+  return known;
+}
+
+void cross_entropy_of(const Tensor& known, const Tensor& targets, const Tensor& lse,
+                      const Tensor& loss) {
+  const Cost cost{.flops = 2.0 * static_cast<double>(known.size()),
+                  .bytes = static_cast<double>(known.bytes())};
+  launch(known.device(), "cross_entropy_sum", cost, [&](auto device) {
+    ops::kernels::cross_entropy(device, known.dim(0), known.dim(2), known.data<double>(),
+                                targets.data<std::int32_t>(), lse.data<double>(),
+                                loss.data<double>());
+  });
+}
+
+void cross_entropy_backward(const Tensor& dloss, const Tensor& targets, std::int64_t first,
+                            const Tensor& lse, const Tensor& logits) {
   const Cost cost{.flops = 4.0 * static_cast<double>(logits.size()),
                   .bytes = 2.0 * static_cast<double>(logits.bytes())};
   launch(logits.device(), "cross_entropy_backward", cost, [&](auto device) {
     on_float(logits.dtype(), [&]<class T> {
-      ops::kernels::cross_entropy_backward(device, logits.dim(0), logits.dim(1),
+      ops::kernels::cross_entropy_backward(device, logits.dim(0), logits.dim(1), first,
                                            dloss.data<double>(), targets.data<std::int32_t>(),
                                            lse.data<double>(), logits.data<T>());
     });
@@ -28,26 +54,26 @@ void cross_entropy_backward(const Tensor& dloss, const Tensor& targets, const Te
 }  // namespace
 
 Var cross_entropy(const Var& logits, const Tensor& targets) {
+  return cross_entropy(logits, targets, {}, [](const Tensor& known) {
+    return known.view({1, 2, known.dim(1)});
+  });
+}
+
+Var cross_entropy(const Var& logits, const Tensor& targets, const VocabShard& shard,
+                  const GatherRanks& gather) {
   const Tensor& x = logits.value();
   require(x.rank() == 2 && targets.shape() == Shape{x.dim(0)} && targets.dtype() == DType::i32,
           "cross_entropy: logits ", x.shape(), " but targets ", targets.shape(), " ",
           targets.dtype());
-  check_targets(targets, x.dim(1));
+  check_targets(targets, shard.whole ? shard.whole : x.dim(1));
   Tensor loss({1}, DType::f64, x.device());
   const Tensor lse({x.dim(0)}, DType::f64, x.device());
-  const Cost cost{.flops = 4.0 * static_cast<double>(x.size()),
-                  .bytes = static_cast<double>(x.bytes())};
-  launch(x.device(), "cross_entropy", cost, [&](auto device) {
-    on_float(x.dtype(), [&]<class T> {
-      ops::kernels::cross_entropy(device, x.dim(0), x.dim(1), x.data<T>(),
-                                  targets.data<std::int32_t>(), lse.data<double>(),
-                                  loss.data<double>());
-    });
-  });
-  return record(std::move(loss), {logits}, [x, targets, lse, dx = logits.grad()](const Tensor& dy) {
-    cross_entropy_backward(dy, targets, lse, x);
-    dx.pass(x);
-  });
+  cross_entropy_of(gather(known_of(x, targets, shard.first)), targets, lse, loss);
+  return record(std::move(loss), {logits},
+                [x, targets, first = shard.first, lse, dx = logits.grad()](const Tensor& dy) {
+                  cross_entropy_backward(dy, targets, first, lse, x);
+                  dx.pass(x);
+                });
 }
 
 }  // namespace fusor

@@ -1,5 +1,8 @@
 #pragma once
+#include <functional>
+
 #include "ops/tape.h"
+#include "ops/vocab_shard.h"
 #include "runtime/target.h"
 
 namespace fusor {
@@ -10,5 +13,13 @@ namespace fusor {
 // nothing may read them between. Throws Error naming a target that is out of range, where the host
 // can read it.
 Var cross_entropy(const Var& logits, const Tensor& targets);
+
+// The same of logits whose columns lie on several ranks; this one's [N, shard] are the words of
+// `shard`, and targets are of the whole vocabulary. `gather` maps what a rank knows of each row,
+// f64 [2, N]: the log-sum-exp of its logits, and the target's logit where it has that, else 0; to
+// what all ranks know, [ranks, 2, N]. The loss is the same on each.
+using GatherRanks = std::function<Tensor(const Tensor&)>;
+Var cross_entropy(const Var& logits, const Tensor& targets, const VocabShard& shard,
+                  const GatherRanks& gather);
 
 }  // namespace fusor

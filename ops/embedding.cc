@@ -17,12 +17,14 @@ Cost embedding_cost(const Tensor& y) {
 }
 
 // The table's gradient is touched where ids point, so without `add` the rest is zeroed first.
-void embedding_backward(const Tensor& dy, const Tensor& ids, const Tensor& dtable, bool add) {
+void embedding_backward(const Tensor& dy, const Tensor& ids, std::int64_t first,
+                        const Tensor& dtable, bool add) {
   if (!add) ops::fill(dtable, 0);
   launch(dy.device(), "embedding_backward", embedding_cost(dy), [&](auto device) {
     on_float(dy.dtype(), [&]<class T> {
-      ops::kernels::embedding_backward(device, dy.dim(0), dy.dim(1), ids.data<std::int32_t>(),
-                                       dy.data<T>(), dtable.data<acc_t<T>>());
+      ops::kernels::embedding_backward(device, dy.dim(0), dy.dim(1), {first, dtable.dim(0)},
+                                       ids.data<std::int32_t>(), dy.data<T>(),
+                                       dtable.data<acc_t<T>>());
     });
   });
 }
@@ -38,20 +40,21 @@ void add_positions_backward(const Tensor& dy, const RowMap& map, const Tensor& d
 
 }  // namespace
 
-Var embedding(const Var& table, const Var& ids) {
+Var embedding(const Var& table, const Var& ids, const VocabShard& shard) {
   const Tensor &tv = table.value(), &iv = ids.value();
   require(tv.rank() == 2 && iv.rank() == 1 && iv.dtype() == DType::i32, "embedding: table ",
           tv.shape(), " and ids ", iv.shape(), " ", iv.dtype());
-  check_ids(iv, tv.dim(0));
+  check_ids(iv, shard.whole ? shard.whole : tv.dim(0));
   Tensor y({iv.dim(0), tv.dim(1)}, tv.dtype(), tv.device());
   launch(y.device(), "embedding", embedding_cost(y), [&](auto device) {
     on_float(y.dtype(), [&]<class T> {
-      ops::kernels::embedding(device, y.dim(0), y.dim(1), iv.data<std::int32_t>(), tv.data<T>(),
-                              y.data<T>());
+      ops::kernels::embedding(device, y.dim(0), y.dim(1), {shard.first, tv.dim(0)},
+                              iv.data<std::int32_t>(), tv.data<T>(), y.data<T>());
     });
   });
-  const Pull pull_weights = [iv, dtable = table.grad()](const Tensor& dy) {
-    dtable.accumulate([&](const Tensor& to, bool add) { embedding_backward(dy, iv, to, add); });
+  const Pull pull_weights = [iv, first = shard.first, dtable = table.grad()](const Tensor& dy) {
+    dtable.accumulate(
+        [&](const Tensor& to, bool add) { embedding_backward(dy, iv, first, to, add); });
   };
   return record(std::move(y), {table, ids}, {}, pull_weights);
 }

@@ -6,23 +6,27 @@
 namespace fusor::ops::kernels {
 
 template <class T>
-void embedding(Cpu, std::int64_t n, std::int64_t cols, const std::int32_t* ids, const T* table,
-               T* y) {
+void embedding(Cpu, std::int64_t n, std::int64_t cols, Words words, const std::int32_t* ids,
+               const T* table, T* y) {
   cpu::parallel_for(n, cpu::row_grain(cols), [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
-      std::copy_n(table + ids[i] * cols, cols, y + i * cols);
+      if (words.hold(ids[i]))
+        std::copy_n(table + (ids[i] - words.first) * cols, cols, y + i * cols);
+      else
+        std::fill_n(y + i * cols, cols, T{});
   });
 }
 
 // Shared out by columns: ids repeat, and each sum keeps the order of i.
 template <class T, class A>
-void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, const std::int32_t* ids,
-                        const T* dy, A* dtable) {
+void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, Words words,
+                        const std::int32_t* ids, const T* dy, A* dtable) {
   constexpr std::int64_t kCols = 64;
   cpu::parallel_for(cols, kCols, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < n; ++i) {
+      if (!words.hold(ids[i])) continue;
       const T* from = dy + i * cols;
-      A* to = dtable + ids[i] * cols;
+      A* to = dtable + (ids[i] - words.first) * cols;
 #pragma omp simd
       for (std::int64_t c = begin; c < end; ++c) to[c] += cpu::load(from[c]);
     }
@@ -60,13 +64,14 @@ void add_positions_backward(Cpu, std::int64_t n, std::int64_t cols, const RowMap
   });
 }
 
-#define FUSOR_EMBEDDING(T, A)                                                                      \
-  template void embedding(Cpu, std::int64_t, std::int64_t, const std::int32_t*, const T*, T*);     \
-  template void embedding_backward(Cpu, std::int64_t, std::int64_t, const std::int32_t*, const T*, \
-                                   A*);                                                            \
-  template void add_positions(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*, const T*,  \
-                              T*);                                                                 \
-  template void add_positions_backward(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*,   \
+#define FUSOR_EMBEDDING(T, A)                                                                     \
+  template void embedding(Cpu, std::int64_t, std::int64_t, Words, const std::int32_t*, const T*,  \
+                          T*);                                                                    \
+  template void embedding_backward(Cpu, std::int64_t, std::int64_t, Words, const std::int32_t*,   \
+                                   const T*, A*);                                                 \
+  template void add_positions(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*, const T*, \
+                              T*);                                                                \
+  template void add_positions_backward(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*,  \
                                        A*);
 FUSOR_EMBEDDING(double, double)
 FUSOR_EMBEDDING(float, float)

@@ -7,21 +7,27 @@
 // Defined in embedding_cpu.cc and embedding_cuda.cu. A = acc_t<T>.
 namespace fusor::ops::kernels {
 
-// y [n, cols] = table[ids]
-template <class T>
-void embedding(Cpu, std::int64_t n, std::int64_t cols, const std::int32_t* ids, const T* table,
-               T* y);
-template <class T>
-void embedding(Cuda, std::int64_t n, std::int64_t cols, const std::int32_t* ids, const T* table,
-               T* y);
+// The words that a table has rows for.
+struct Words {
+  std::int64_t first, count;
+  constexpr bool hold(std::int64_t id) const { return first <= id && id < first + count; }
+};
 
-// dtable[ids[i],:] += dy[i,:], in the order of i
+// y [n, cols] = table[ids - words.first], 0 where the table has no such row
+template <class T>
+void embedding(Cpu, std::int64_t n, std::int64_t cols, Words words, const std::int32_t* ids,
+               const T* table, T* y);
+template <class T>
+void embedding(Cuda, std::int64_t n, std::int64_t cols, Words words, const std::int32_t* ids,
+               const T* table, T* y);
+
+// dtable[ids[i] - words.first,:] += dy[i,:] where the table has that row, in the order of i
 template <class T, class A>
-void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, const std::int32_t* ids,
-                        const T* dy, A* dtable);
+void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, Words words,
+                        const std::int32_t* ids, const T* dy, A* dtable);
 template <class T, class A>
-void embedding_backward(Cuda, std::int64_t n, std::int64_t cols, const std::int32_t* ids,
-                        const T* dy, A* dtable);
+void embedding_backward(Cuda, std::int64_t n, std::int64_t cols, Words words,
+                        const std::int32_t* ids, const T* dy, A* dtable);
 
 // y[r,:] = x[r,:] + table[position of r,:], r < n
 template <class T>

@@ -25,6 +25,11 @@ std::string DeviceBackend::scope() const {
   return path;
 }
 
+std::string_view DeviceBackend::kept(std::string_view name) {
+  const auto found = names_.find(name);
+  return found != names_.end() ? *found : *names_.emplace(name).first;
+}
+
 // One per thread, since ranks may be threads and a backend is driven by one.
 Device::Device() : like_(DeviceKind::cpu) {
   thread_local const std::shared_ptr<DeviceBackend> heap = make_heap_backend(/*poison=*/false);

@@ -1,8 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,9 +80,14 @@ class DeviceBackend {
   void* progress_arg = nullptr;
 
   std::string scope() const;  // "block.3/attn"
+  // A copy of a scope's name that lives as long as the backend, since tapes remember scopes.
+  std::string_view kept(std::string_view name);
   Owner owner = Owner::activations;
   std::vector<std::string_view> scopes;
   KernelClock clock;
+
+ private:
+  std::set<std::string, std::less<>> names_;
 };
 
 // A copyable name for a backend.
@@ -108,11 +115,11 @@ class Device {
   DeviceKind like_;
 };
 
-// Names the layer that runs, for ledgers, messages and profiles. `name` must outlive the scope.
+// Names the layer that runs, for ledgers, messages and profiles.
 class Scope {
  public:
   Scope(const Device& device, std::string_view name) : backend_(device.backend()) {
-    backend_.scopes.push_back(name);
+    backend_.scopes.push_back(backend_.kept(name));
   }
   ~Scope() { backend_.scopes.pop_back(); }
   Scope(const Scope&) = delete;

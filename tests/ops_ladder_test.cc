@@ -8,6 +8,7 @@
 #include "ops/embedding.h"
 #include "ops/expert_dispatch.h"
 #include "ops/expert_linear.h"
+#include "ops/fill.h"
 #include "ops/gelu.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
@@ -71,6 +72,14 @@ Case rotary_case(const char* name, const AttentionShape& s, const RowMap& map) {
           [=](const Vars& v) { return rotary(v[0], s, 10000, map); }};
 }
 
+// What a rank knows of each row of logits, and what another might.
+Tensor with_another_shard(const Tensor& known) {
+  Tensor all({2, 2, known.dim(1)}, known.dtype(), known.device());
+  ops::fill(all, 0.5);
+  ops::add_into(all.rows(1, 2), known.view({1, 2, known.dim(1)}), false);
+  return all;
+}
+
 const std::vector<Case> kCases = {
     {"add",
      {activation({3, 7}), activation({3, 7})},
@@ -118,6 +127,9 @@ const std::vector<Case> kCases = {
     {"embedding_large",
      {parameter({50, 200}), ids({150}, 50)},
      [](const Vars& v) { return embedding(v[0], v[1]); }},
+    {"embedding_shard",
+     {parameter({7, 5}), ids({11}, 12)},
+     [](const Vars& v) { return embedding(v[0], v[1], {.first = 3, .whole = 12}); }},
     {"add_positions",
      {activation({6, 5}), parameter({8, 5})},
      [](const Vars& v) { return add_positions(v[0], v[1], RowMap::positions(2, 3)); }},
@@ -168,6 +180,12 @@ const std::vector<Case> kCases = {
      {activation({5, 33}), activation({5, 33}), ids({5}, 33)},
      // of a sum: it consumes its logits, which the rungs read again
      [](const Vars& v) { return cross_entropy(add(v[0], v[1]), v[2].value()); }},
+    {"cross_entropy_shard",
+     {activation({5, 33}), activation({5, 33}), ids({5}, 66)},
+     [](const Vars& v) {
+       return cross_entropy(add(v[0], v[1]), v[2].value(), {.first = 20, .whole = 66},
+                            with_another_shard);
+     }},
 };
 
 class OpsLadder : public testing::TestWithParam<Case> {};
