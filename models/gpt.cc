@@ -6,6 +6,7 @@
 #include "ops/embedding.h"
 #include "ops/rotary.h"
 #include "ops/swiglu.h"
+#include "parallel/ring_attention.h"
 
 namespace fusor {
 namespace {
@@ -57,6 +58,7 @@ GptCache::GptCache(const GptConfig& c, std::int64_t capacity, DType dtype, const
 Gpt::Gpt(const GptConfig& c, const Mesh& mesh)
     : config_(c),
       region_(mesh),
+      cp_(mesh.cp),
       embed_("embed.weight", c.vocab_size, c.width, c.init_std, region_),
       final_norm_("final_norm", c, region_) {
   require_tensor_parallel(c, mesh.tp.size());
@@ -107,10 +109,11 @@ void Gpt::visit(int part, const Visitor& f) {
 
 Gpt::Rows Gpt::rows_of(std::int64_t samples, std::int64_t seq_len, const Pass& pass) const {
   const int tp = region_.tp.size();
-  const RowMap map = RowMap::whole(pass.first_sample, seq_len);
-  const std::int64_t first = region_.sequence ? region_.tp.rank() * (samples * seq_len / tp) : 0;
+  const RowMap map = RowMap::zigzag(pass.first_sample, seq_len, cp_.rank(), cp_.size());
+  const std::int64_t first =
+      region_.sequence ? region_.tp.rank() * (samples * map.local_len / tp) : 0;
   return {.shape = {.batch = samples,
-                    .seq_len = seq_len,
+                    .seq_len = map.local_len,
                     .heads = config_.heads / tp,
                     .kv_heads = config_.kv_heads / tp,
                     .head_dim = config_.head_dim()},
@@ -144,7 +147,7 @@ Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* 
   if (cache)
     return block.out(
         Var::input(cached_attention(qkv.value(), *cache, rows.shape, rows.map.position(0))));
-  return block.out(attention(qkv, rows.shape));
+  return block.out(ring_attention(qkv, rows.shape, cp_));
 }
 
 Var Gpt::mlp(const GptBlock& block, const Var& x) const {
@@ -158,7 +161,7 @@ Var Gpt::head(const Var& hidden) const { return output().logits(final_norm_(hidd
 Var Gpt::logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) const {
   require(samples > 0 && tokens.size() % samples == 0, tokens.size(), " tokens in ", samples,
           " sequences");
-  const std::int64_t seq_len = tokens.size() / samples;
+  const std::int64_t seq_len = tokens.size() / samples * cp_.size();
   require(seq_len <= config_.seq_len, "a sequence of ", seq_len, " tokens, but the model takes ",
           config_.seq_len);
   const Rows rows = rows_of(samples, seq_len, pass);
@@ -172,8 +175,8 @@ Tensor Gpt::extend(const Tensor& tokens, GptCache& cache) const {
   require(n > 0 && cache.length + n <= std::min(cache.capacity, config_.seq_len), cache.length,
           " tokens and ", n, " more, but the model takes ",
           std::min(cache.capacity, config_.seq_len));
-  require(region_.tp.size() == 1, "tokens are generated on one rank, not on tp ",
-          region_.tp.size());
+  require(region_.tp.size() == 1 && cp_.size() == 1, "tokens are generated on one rank, not on tp ",
+          region_.tp.size(), " and cp ", cp_.size());
   Rows rows = rows_of(1, n, {});
   rows.map = rows.outside = RowMap::positions(cache.length, n);
   Var x = embed(Var::input(tokens), rows, {});

@@ -35,7 +35,8 @@ struct GptCache {
   GptCache(const GptConfig&, std::int64_t capacity, DType dtype, const Device& device);
 };
 
-// A decoder-only transformer. Attention heads, hidden units and words are split over the mesh's tp.
+// A decoder-only transformer. Attention heads, hidden units and words are split over the mesh's tp,
+// the positions of each sequence over its cp: see RowMap::zigzag.
 class Gpt final : public Model {
  public:
   // config: resolved. Throws Error where tp cannot split it. See gpt_config.h.
@@ -49,10 +50,10 @@ class Gpt final : public Model {
   void visit(int part, const Visitor& visitor) override;
   using Model::visit;
 
-  // Logits [samples * seq_len, vocab] of every token's successor, of the words of this rank.
+  // Logits [tokens, vocab] of the successors of this rank's tokens, of the words of this rank.
   Var logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) const;
   // Appends the tokens (i32 [n], one sequence) to the cache and returns the logits [1, vocab] of
-  // the successor of the last. On one rank of tp. Throws Error when the cache or the model's
+  // the successor of the last. With tp = cp = 1. Throws Error when the cache or the model's
   // seq_len would overflow.
   Tensor extend(const Tensor& tokens, GptCache& cache) const;
 
@@ -75,6 +76,7 @@ class Gpt final : public Model {
 
   GptConfig config_;
   TensorRegion region_;
+  Group cp_;
   VocabTable embed_;
   std::optional<Parameter> positions_;  // learned
   std::vector<GptBlock> blocks_;
