@@ -17,9 +17,10 @@ namespace {
 // The rest is the same in all its runs and is checked once.
 struct Outline {
   enum class Kind : std::uint8_t { allocate, release, begin, wait, inner } kind;
-  const AllocEvent* alloc = nullptr;  // of allocate, release
-  const CommEvent* call = nullptr;    // of begin
-  std::uint64_t id = 0;               // of wait
+  const AllocEvent* alloc = nullptr;        // of allocate, release
+  const CommEvent* call = nullptr;          // of begin
+  std::array<std::uint64_t, 2> operands{};  // of begin, but for what only this program knows
+  std::uint64_t id = 0;                     // of wait
 };
 struct ProgramOutline {
   std::vector<Outline> events;
@@ -69,6 +70,9 @@ class Outliner {
   }
   ProgramOutline take() {
     std::erase_if(out_.events, [](const Outline& o) { return o.kind == Kind::inner; });
+    for (Outline& o : out_.events)
+      for (std::uint64_t& id : o.operands)
+        if (const auto own = own_.find(id); own != own_.end() && own->second == kFreed) id = 0;
     return std::move(out_);
   }
 
@@ -113,7 +117,7 @@ class Outliner {
         fail(at_, "calls ", text_of(e), " on ", text_of(known(id)), " that it has freed");
     }
     flights_.emplace(e.id, out_.events.size());
-    out_.events.push_back({.kind = Kind::begin, .call = &e});
+    out_.events.push_back({.kind = Kind::begin, .call = &e, .operands = operands(e)});
   }
   void on(const WaitEvent& e) {
     const auto begun = flights_.find(e.id);
@@ -212,7 +216,7 @@ class Follower {
       case Outline::Kind::release:
         return release(*event.alloc);
       case Outline::Kind::begin:
-        return begin(*event.call);
+        return begin(event);
       case Outline::Kind::wait:
         return wait(event.id);
       case Outline::Kind::inner:
@@ -229,9 +233,10 @@ class Follower {
            text_of(*found->second.user));
     alive_.erase(found);
   }
-  void begin(const CommEvent& call) {
-    flights_[{run_->micro, call.id}] = &call;
-    for (const std::uint64_t id : operands(call)) {
+  void begin(const Outline& event) {
+    const CommEvent& call = *event.call;
+    flights_[{run_->micro, call.id}] = &event;
+    for (const std::uint64_t id : event.operands) {
       if (id == 0) continue;
       const auto found = find(alive_, id);
       if (found == alive_.end())
@@ -244,7 +249,7 @@ class Follower {
   void wait(std::uint64_t id) {
     const auto flight = find(flights_, id);
     if (flight == flights_.end()) return;  // the play tells
-    for (const std::uint64_t operand : operands(*flight->second))
+    for (const std::uint64_t operand : flight->second->operands)
       if (const auto found = find(alive_, operand); found != alive_.end()) --found->second.users;
     flights_.erase(flight);
   }
@@ -255,7 +260,7 @@ class Follower {
   const ProgramRun *run_ = nullptr, *fullest_ = nullptr;
   std::ptrdiff_t bytes_ = 0, peak_ = 0;
   std::unordered_map<Key, Alive, KeyHash> alive_;
-  std::unordered_map<Key, const CommEvent*, KeyHash> flights_;
+  std::unordered_map<Key, const Outline*, KeyHash> flights_;
 };
 
 }  // namespace

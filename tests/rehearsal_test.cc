@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "launch/recipe.h"
+#include "parallel/verifier.h"
 
 namespace fusor::testing {
 namespace {
@@ -33,6 +34,26 @@ TEST(Rehearsal, ExactSumsMayTakeMoreMemoryOnSomeRanks) {
       parse_recipe(text, "test.ini", {{"parallel.reduce", "exact"}, {"train.accumulation", "3"}});
   const RunSize size = run_size(config, 2);
   EXPECT_GT(rehearse(config, size, 1).memory.bytes, rehearse(config, size, 0).memory.bytes);
+}
+
+TEST(Rehearsal, OfAllRanksIsVerified) {
+  for (const std::string reduce : {"fast", "exact"})
+    for (const int ranks : {1, 2, 4, 8}) {
+      std::istringstream text(kRecipe);
+      const Config config = parse_recipe(
+          text, "test.ini", {{"parallel.reduce", reduce}, {"train.accumulation", "3"}});
+      Job job{
+          .scripts = {}, .script_of_rank = {}, .communicators = communicators_of({.dp = ranks})};
+      for (int rank = 0; rank < ranks; ++rank) {
+        const Rehearsal rehearsal = rehearse(config, run_size(config, ranks), rank);
+        job.script_of_rank.push_back(rank);
+        job.scripts.push_back(script_of(rehearsal.trace));
+        job.scripts.back().arena = rehearsal.memory.bytes;
+      }
+      const Verified found = verify(job);
+      EXPECT_EQ(found.ranks, ranks);
+      EXPECT_TRUE(reduce == "exact" || found.colors == 1) << reduce << ' ' << ranks;
+    }
 }
 
 }  // namespace
