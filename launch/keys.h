@@ -44,6 +44,10 @@ void visit_model_keys(C& c, F&& f) {
   f(fixed_key("model.rope_theta", "base of the rotary frequencies", 1), m.rope_theta);
   f(fixed_key("model.bias", "biases in linear layers and LayerNorm"), m.bias);
   f(fixed_key("model.tied_embeddings", "output projection = token embedding"), m.tied_embeddings);
+  f(fixed_key("model.experts", "experts in place of each MLP (0: none)", 0, 1 << 16), m.experts);
+  f(fixed_key("model.experts_per_token", "experts that a token goes to", 1), m.experts_per_token);
+  f(key("model.capacity_factor", "of an even share of the tokens an expert takes (0: all tokens)"), m.capacity_factor);
+  f(key("model.balance_loss", "coefficient of the loss that evens out the experts' use"), m.balance_loss);
   f(key("model.dropout", "dropout probability", 0, 1), m.dropout);
   f(fixed_key("model.norm_eps", "added to the variance in norms"), m.norm_eps);
   f(key("model.init_std", "standard deviation of fresh weights"), m.init_std);

@@ -124,7 +124,7 @@ Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
 }
 
 double flops_per_token(const GptConfig& config, std::int64_t seq_len) {
-  return 6 * static_cast<double>(num_parameters(config)) +
+  return 6 * static_cast<double>(num_active_parameters(config)) +
          6 * static_cast<double>(config.layers * config.width * seq_len);
 }
 

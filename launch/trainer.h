@@ -70,8 +70,9 @@ class Trainer {
 };
 
 // The peak of the model's own work: floating-point operations of forward and backward a token,
-// 6 N + 6 L C T, with N the parameters, L layers, C the width and T the sequence length (the causal
-// half of attention's 12 L C T). The formula of llm.c and of the PaLM paper's appendix B.
+// 6 N + 6 L C T, with N the parameters that a token meets, L layers, C the width and T the sequence
+// length (the causal half of attention's 12 L C T). The formula of llm.c and of the PaLM paper's
+// appendix B.
 double flops_per_token(const GptConfig& config, std::int64_t seq_len);
 
 }  // namespace fusor

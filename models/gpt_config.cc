@@ -76,13 +76,60 @@ constexpr GptConfig llama_7b() {
                 .tied_embeddings = false});
 }
 
+// Jiang et al. 2024, https://arxiv.org/abs/2401.04088, table 1.
+constexpr GptConfig mixtral_8x7b() {
+  GptConfig shape = llama_7b();
+  shape.seq_len = 32768;
+  shape.kv_heads = 8;
+  shape.mlp_hidden = 14336;
+  shape.rope_theta = 1000000;
+  shape.experts = 8;
+  return shape;
+}
+
+constexpr GptConfig moe_tiny() {
+  GptConfig shape = llama_tiny();
+  shape.mlp_hidden = 96;
+  shape.experts = 4;
+  return shape;
+}
+
 constexpr Preset kPresets[] = {
     {"gpt2-tiny", gpt2_tiny()},        {"gpt2-124m", gpt(12, 768, 12)},
     {"gpt2-350m", gpt(24, 1024, 16)},  {"gpt2-774m", gpt(36, 1280, 20)},
     {"gpt2-1558m", gpt(48, 1600, 25)}, {"gpt3-175b", gpt(96, 12288, 96, 2048)},
     {"llama-tiny", llama_tiny()},      {"llama-1b", llama_1b()},
     {"llama-7b", llama_7b()},          {"llama-8b", llama_8b()},
+    {"moe-tiny", moe_tiny()},          {"mixtral-8x7b", mixtral_8x7b()},
 };
+
+// With `experts` experts met by a token; all of them are met where it is config.experts.
+std::int64_t count_parameters(const GptConfig& c, std::int64_t experts) {
+  const std::int64_t kv_width = c.kv_heads * c.head_dim();
+  const bool norm_bias = c.bias && c.norm == Norm::layer_norm;
+  const std::int64_t norm = c.width * (norm_bias ? 2 : 1);
+  const std::int64_t up = c.activation == Activation::swiglu ? 2 : 1;  // gate and value, or value
+  const std::int64_t attention = 2 * c.width * c.width + 2 * c.width * kv_width;
+  const std::int64_t attention_bias = c.bias ? 2 * c.width + 2 * kv_width : 0;
+  const std::int64_t mlp = (up + 1) * c.width * c.mlp_hidden;
+  const std::int64_t mlp_bias = c.bias ? up * c.mlp_hidden + c.width : 0;
+  const std::int64_t router = c.experts * c.width;
+  const std::int64_t layer = 2 * norm + attention + attention_bias +
+                             (c.experts > 0 ? experts * mlp + router : mlp + mlp_bias);
+  const std::int64_t tokens = c.vocab_size * c.width;
+  const std::int64_t positions = c.positions == Positions::learned ? c.seq_len * c.width : 0;
+  return tokens + positions + c.layers * layer + norm + (c.tied_embeddings ? 0 : tokens);
+}
+
+void require_valid_experts(const GptConfig& c) {
+  if (c.experts == 0) return;
+  require(c.experts > 0, "model.experts ", c.experts, " must be at least 0");
+  require(0 < c.experts_per_token && c.experts_per_token <= c.experts, "model.experts_per_token ",
+          c.experts_per_token, " of model.experts ", c.experts,
+          ", the nearest that works: ", c.experts_per_token > 0 ? c.experts : 1);
+  require(c.capacity_factor >= 0 && c.balance_loss >= 0,
+          "model.capacity_factor and model.balance_loss must not be negative");
+}
 
 }  // namespace
 
@@ -102,6 +149,7 @@ GptConfig resolve(GptConfig c) {
           c.heads, " is ", c.head_dim());
   if (c.mlp_hidden == 0) c.mlp_hidden = 4 * c.width;
   require(c.mlp_hidden > 0, "model.mlp_hidden ", c.mlp_hidden, " must be at least 1");
+  require_valid_experts(c);
   require(c.dropout >= 0 && c.dropout < 1, "model.dropout ", c.dropout,
           " must be at least 0 and below 1");
   require(c.norm_eps >= 0 && c.init_std >= 0 && c.rope_theta > 0,
@@ -130,18 +178,12 @@ void require_tensor_parallel(const GptConfig& c, int tp) {
 
 std::int64_t num_parameters(const GptConfig& config) {
   const GptConfig c = resolve(config);
-  const std::int64_t kv_width = c.kv_heads * c.head_dim();
-  const bool norm_bias = c.bias && c.norm == Norm::layer_norm;
-  const std::int64_t norm = c.width * (norm_bias ? 2 : 1);
-  const std::int64_t up = c.activation == Activation::swiglu ? 2 : 1;  // gate and value, or value
-  const std::int64_t attention = 2 * c.width * c.width + 2 * c.width * kv_width;
-  const std::int64_t attention_bias = 2 * c.width + 2 * kv_width;
-  const std::int64_t mlp = (up + 1) * c.width * c.mlp_hidden;
-  const std::int64_t mlp_bias = up * c.mlp_hidden + c.width;
-  const std::int64_t layer = 2 * norm + attention + mlp + (c.bias ? attention_bias + mlp_bias : 0);
-  const std::int64_t tokens = c.vocab_size * c.width;
-  const std::int64_t positions = c.positions == Positions::learned ? c.seq_len * c.width : 0;
-  return tokens + positions + c.layers * layer + norm + (c.tied_embeddings ? 0 : tokens);
+  return count_parameters(c, c.experts);
+}
+
+std::int64_t num_active_parameters(const GptConfig& config) {
+  const GptConfig c = resolve(config);
+  return count_parameters(c, c.experts_per_token);
 }
 
 std::vector<std::string> gpt_preset_names() {

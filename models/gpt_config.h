@@ -26,7 +26,12 @@ struct GptConfig {
   double rope_theta = 10000;    // the base of the rotary frequencies
   bool bias = true;             // of linear layers and LayerNorm
   bool tied_embeddings = true;  // the output projection is the token embedding
-  double dropout = 0;           // of embeddings, attention output and MLP output
+  // Experts in place of the MLP, each of mlp_hidden and without biases; see parallel/experts.h.
+  std::int64_t experts = 0;            // 0: one MLP for all tokens
+  std::int64_t experts_per_token = 2;  // that a token goes to
+  double capacity_factor = 1.25;       // of an even share of the tokens an expert takes; 0: all
+  double balance_loss = 0.01;          // coefficient of the loss that evens out the experts' use
+  double dropout = 0;                  // of embeddings, attention output and MLP output
   double norm_eps = 1e-5;
   double init_std = 0.02;  // residual projections are drawn with init_std / sqrt(2 x layers)
 
@@ -45,6 +50,8 @@ void require_tensor_parallel(const GptConfig&, int tp);
 
 // Trainable parameters; tied embeddings count once. `config` as resolve() takes it.
 std::int64_t num_parameters(const GptConfig& config);
+// Of these, the ones that a token meets: those of the experts it goes to, and all the others.
+std::int64_t num_active_parameters(const GptConfig& config);
 
 // A named shape, not yet resolved: whoever overrides `heads` or `width` gets kv_heads and
 // mlp_hidden to match. Throws Error that names the nearest preset.

@@ -22,6 +22,13 @@ TEST(GptConfig, CountsThePublishedModels) {
   EXPECT_EQ(num_parameters(gpt_preset("llama-8b")), 8'030'261'248);
 }
 
+// "47B parameters", of which a token uses 13B: https://arxiv.org/abs/2401.04088, section 1.
+TEST(GptConfig, CountsTheExpertsThatATokenMeets) {
+  EXPECT_EQ(num_parameters(gpt_preset("mixtral-8x7b")), 46'702'792'704);
+  EXPECT_EQ(num_active_parameters(gpt_preset("mixtral-8x7b")), 12'879'925'248);
+  EXPECT_EQ(num_active_parameters(gpt_preset("llama-7b")), 6'738'415'616);
+}
+
 TEST(GptConfig, EveryPresetResolves) {
   for (const std::string& name : gpt_preset_names())
     EXPECT_GT(num_parameters(gpt_preset(name)), 0) << name;
@@ -42,6 +49,8 @@ TEST(GptConfig, RefusesShapesThatCannotBeBuilt) {
   EXPECT_THAT(thrown_by([] { resolve({.width = 12, .heads = 4, .positions = Positions::rotary}); }),
               HasSubstr("even head dim"));
   EXPECT_THAT(thrown_by([] { resolve({.layers = 0}); }), HasSubstr("model.layers 0"));
+  EXPECT_EQ(thrown_by([] { resolve({.experts = 2, .experts_per_token = 3}); }),
+            "model.experts_per_token 3 of model.experts 2, the nearest that works: 2");
   EXPECT_THAT(thrown_by([] { resolve({.dropout = 1}); }), HasSubstr("model.dropout 1"));
 }
 
