@@ -5,7 +5,6 @@
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/rotary.h"
-#include "ops/swiglu.h"
 #include "parallel/ring_attention.h"
 
 namespace fusor {
@@ -22,9 +21,16 @@ std::vector<Piece> qkv_parts(const std::string& name, const GptConfig& c) {
   return {{name + ".q", c.heads * d}, {name + ".k", c.kv_heads * d}, {name + ".v", c.kv_heads * d}};
 }
 
-std::vector<Piece> up_parts(const std::string& name, const GptConfig& c) {
-  if (c.activation == Activation::gelu) return {{name + ".up", c.mlp_hidden}};
-  return {{name + ".gate", c.mlp_hidden}, {name + ".up", c.mlp_hidden}};
+std::variant<Mlp, Experts> make_mlp(const std::string& name, const GptConfig& c, const Mesh& mesh) {
+  if (c.experts == 0) return Mlp(name, c, residual_std(c), TensorRegion(mesh));
+  const ExpertsShape shape{.width = c.width,
+                           .hidden = c.mlp_hidden,
+                           .experts = c.experts,
+                           .chosen = c.experts_per_token,
+                           .gated = c.activation == Activation::swiglu,
+                           .capacity_factor = c.capacity_factor,
+                           .balance_loss = c.balance_loss};
+  return Experts(name, shape, c.init_std, residual_std(c), mesh);
 }
 
 RandomKey dropout_key(const Pass& pass, const std::string& layer) {
@@ -33,18 +39,18 @@ RandomKey dropout_key(const Pass& pass, const std::string& layer) {
 
 }  // namespace
 
-GptBlock::GptBlock(const GptConfig& c, std::int64_t index, const TensorRegion& region)
+GptBlock::GptBlock(const GptConfig& c, std::int64_t index, const Mesh& mesh)
     : name("block." + std::to_string(index)),
-      norm1(name + ".norm1", c, region),
-      qkv(qkv_parts(name + ".attn", c), c.width, c.init_std, c.bias, region),
-      out(name + ".attn.out", c.heads * c.head_dim(), c.width, residual_std(c), c.bias, region),
-      norm2(name + ".norm2", c, region),
-      up(up_parts(name + ".mlp", c), c.width, c.init_std, c.bias, region),
-      down(name + ".mlp.down", c.mlp_hidden, c.width, residual_std(c), c.bias, region) {}
+      norm1(name + ".norm1", c, TensorRegion(mesh)),
+      qkv(qkv_parts(name + ".attn", c), c.width, c.init_std, c.bias, TensorRegion(mesh)),
+      out(name + ".attn.out", c.heads * c.head_dim(), c.width, residual_std(c), c.bias,
+          TensorRegion(mesh)),
+      norm2(name + ".norm2", c, TensorRegion(mesh)),
+      mlp(make_mlp(name + ".mlp", c, mesh)) {}
 
 void GptBlock::visit(const Visitor& f) {
-  norm1.visit(f), qkv.visit(f), out.visit(f);
-  norm2.visit(f), up.visit(f), down.visit(f);
+  norm1.visit(f), qkv.visit(f), out.visit(f), norm2.visit(f);
+  std::visit([&](auto& layer) { layer.visit(f); }, mlp);
 }
 
 GptCache::GptCache(const GptConfig& c, std::int64_t capacity, DType dtype, const Device& device)
@@ -67,7 +73,7 @@ Gpt::Gpt(const GptConfig& c, const Mesh& mesh)
     positions_->partial_over_tp = region_.sequence;
   }
   blocks_.reserve(static_cast<std::size_t>(c.layers));
-  for (std::int64_t i = 0; i < c.layers; ++i) blocks_.emplace_back(c, i, region_);
+  for (std::int64_t i = 0; i < c.layers; ++i) blocks_.emplace_back(c, i, mesh);
   if (!c.tied_embeddings) head_.emplace("head.weight", c.vocab_size, c.width, c.init_std, region_);
 }
 
@@ -135,7 +141,7 @@ Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pa
   const double p = dropout_of(pass);
   const Var a = attend(block, block.norm1(x), rows, cache);
   const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.outside);
-  const Var m = mlp(block, block.norm2(y));
+  const Var m = mlp(block, block.norm2(y), rows, cache);
   return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.outside);
 }
 
@@ -150,10 +156,13 @@ Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* 
   return block.out(ring_attention(qkv, rows.shape, cp_));
 }
 
-Var Gpt::mlp(const GptBlock& block, const Var& x) const {
+Var Gpt::mlp(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cache) const {
   const Scope scope(x.device(), "mlp");
-  if (config_.activation == Activation::gelu) return block.down(block.up.gelu(x));
-  return block.down(swiglu(block.up(x)));
+  if (const auto* dense = std::get_if<Mlp>(&block.mlp)) return (*dense)(x);
+  const Experts& experts = std::get<Experts>(block.mlp);
+  if (!cache) return experts(x, rows.outside);
+  // What is generated must not depend on how many tokens are read at a time.
+  return experts(x, RowMap::whole(0, x.value().dim(0)), /*drop=*/false);
 }
 
 Var Gpt::head(const Var& hidden) const { return output().logits(final_norm_(hidden)); }

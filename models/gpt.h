@@ -1,4 +1,5 @@
 #pragma once
+#include <variant>
 #include <vector>
 
 #include "models/gpt_config.h"
@@ -6,6 +7,7 @@
 #include "models/modules.h"
 #include "ops/decode_attention.h"
 #include "ops/row_map.h"
+#include "parallel/experts.h"
 #include "parallel/vocab_parallel.h"
 
 namespace fusor {
@@ -18,10 +20,9 @@ struct GptBlock {
   ColumnLinear qkv;
   RowLinear out;
   NormLayer norm2;
-  ColumnLinear up;  // the hidden layer, led by its gate in a SwiGLU
-  RowLinear down;
+  std::variant<Mlp, Experts> mlp;
 
-  GptBlock(const GptConfig&, std::int64_t index, const TensorRegion&);
+  GptBlock(const GptConfig&, std::int64_t index, const Mesh&);
   void visit(const Visitor&);
 };
 
@@ -36,7 +37,7 @@ struct GptCache {
 };
 
 // A decoder-only transformer. Attention heads, hidden units and words are split over the mesh's tp,
-// the positions of each sequence over its cp: see RowMap::zigzag.
+// experts over its ep, the positions of each sequence over its cp: see RowMap::zigzag.
 class Gpt final : public Model {
  public:
   // config: resolved. Throws Error where tp cannot split it. See gpt_config.h.
@@ -70,7 +71,7 @@ class Gpt final : public Model {
   Var embed(const Var& tokens, const Rows&, const Pass&) const;
   Var block(std::size_t index, const Var& x, const Rows&, const Pass&, KvCache*) const;
   Var attend(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
-  Var mlp(const GptBlock&, const Var& x) const;
+  Var mlp(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
   Var head(const Var& hidden) const;
   const VocabTable& output() const { return head_ ? *head_ : embed_; }
 

@@ -9,6 +9,18 @@
 // visit() names the parameters. There is no base class and no backward: the tape has it.
 namespace fusor {
 
+// down(act(up(x))), or down(silu(gate(x)) * up(x)).
+struct Mlp {
+  Activation activation;
+  ColumnLinear up;  // the hidden layer, led by its gate in a SwiGLU
+  RowLinear down;
+
+  // down_std: the standard deviation that `down` starts with.
+  Mlp(const std::string& name, const GptConfig&, double down_std, const TensorRegion&);
+  Var operator()(const Var& x) const;
+  void visit(const Visitor& f) { up.visit(f), down.visit(f); }
+};
+
 // LayerNorm or RMSNorm over the last dim, outside the region.
 struct NormLayer {
   Norm kind;

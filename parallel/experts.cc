@@ -14,13 +14,11 @@ namespace fusor {
 namespace {
 
 void check(const ExpertsShape& s, const Mesh& mesh) {
-  const int ep = mesh.ep.size(), tp = mesh.tp.size();
+  const int ep = mesh.ep.size();
   require(s.experts % ep == 0, "parallel.ep ", ep, " does not divide ", s.experts,
           " experts, the nearest that works: ", nearest_divisors(s.experts, ep));
-  require(s.hidden % tp == 0, "tp ", tp, " does not divide the experts' hidden width ", s.hidden,
-          "; use ", nearest_divisors(s.hidden, tp));
   require(0 < s.chosen && s.chosen <= s.experts, "tokens cannot go to ", s.chosen, " of ",
-          s.experts, " experts; use at most ", s.experts);
+          s.experts, " experts");
 }
 
 // The name of each expert that this rank holds.
@@ -40,7 +38,8 @@ Parameter make_router(const std::string& name, const ExpertsShape& s, double std
 }
 
 Parameter make_up(const std::string& name, const ExpertsShape& s, double std, const Mesh& mesh) {
-  const std::int64_t hidden = s.hidden / mesh.tp.size(), first = mesh.tp.rank() * hidden;
+  const std::int64_t hidden = TensorRegion(mesh).share(s.hidden, "the experts' hidden width");
+  const std::int64_t first = mesh.tp.rank() * hidden;
   std::vector<Piece> pieces;
   for (const std::string& expert : local_names(name, s, mesh)) {
     if (s.gated) pieces.push_back({expert + ".gate.weight", hidden, first, s.hidden});
@@ -53,7 +52,7 @@ Parameter make_up(const std::string& name, const ExpertsShape& s, double std, co
 }
 
 Parameter make_down(const std::string& name, const ExpertsShape& s, double std, const Mesh& mesh) {
-  const std::int64_t hidden = s.hidden / mesh.tp.size();
+  const std::int64_t hidden = TensorRegion(mesh).share(s.hidden, "the experts' hidden width");
   std::vector<Piece> pieces;
   for (const std::string& expert : local_names(name, s, mesh))
     pieces.push_back({expert + ".down.weight", s.width});
@@ -70,13 +69,15 @@ Parameter make_down(const std::string& name, const ExpertsShape& s, double std, 
 Experts::Experts(const std::string& name, const ExpertsShape& s, double up_std, double down_std,
                  const Mesh& m)
     : shape((check(s, m), s)),
-      mesh(m),
+      region(m),
+      cp(m.cp),
+      ep(m.ep),
       router(make_router(name, s, up_std)),
       up(make_up(name, s, up_std, m)),
       down(make_down(name, s, down_std, m)) {}
 
 Var Experts::operator()(const Var& x, const RowMap& part, bool drop) const {
-  const Var rows = mesh.sequence ? gather_rows(x, mesh.tp) : fork(x, mesh.tp);
+  const Var rows = region.enter(x);
   RowMap map = part;
   map.first_row = 0;
   const std::int64_t n = rows.value().dim(0);
@@ -85,22 +86,22 @@ Var Experts::operator()(const Var& x, const RowMap& part, bool drop) const {
                       shape.chosen, shape.experts);
   const Var logits = router_logits(rows, router);
   const Tensor choices = top_k(logits.value(), shape.chosen);
-  const Tensor all = all_reduced(global_choices(choices, map), mesh.cp, "choices", ReduceOp::max);
+  const Tensor all = all_reduced(global_choices(choices, map), cp, "choices", ReduceOp::max);
   const Routing routing = route_tokens(all, n, map, shape.experts, capacity);
   // What flows back to the logits is a share of each rank of tp, and so is the balance's pull.
   const Var weights =
-      router_weights(logits, choices, {routing.counts, shape.balance_loss / mesh.tp.size()});
+      router_weights(logits, choices, {routing.counts, shape.balance_loss / region.tp.size()});
   Var y = expert_combine(run(expert_dispatch(rows, routing)), weights, routing);
-  return mesh.sequence ? scatter_rows(y, mesh.tp) : join(std::move(y), mesh.tp);
+  return region.leave(std::move(y));
 }
 
 Var Experts::run(const Var& buffer) const {
-  const std::int64_t local = local_experts(), ep = mesh.ep.size();
-  // [ep, local, slots, width] of the ranks that send -> [local, ep * slots, width]
-  const Var x = swap_blocks(exchange(buffer, mesh.ep), ep, local);
+  const std::int64_t local = local_experts(), ranks = ep.size();
+  // [ranks that send, local, slots, width] -> [local, ranks * slots, width]
+  const Var x = swap_blocks(exchange(buffer, ep), ranks, local);
   const Var h = expert_linear(x, up, local);
   const Var y = expert_linear(shape.gated ? swiglu(h) : gelu(h), down, local);
-  return exchange(swap_blocks(y, local, ep), mesh.ep);
+  return exchange(swap_blocks(y, local, ranks), ep);
 }
 
 }  // namespace fusor

@@ -2,8 +2,7 @@
 #include <string>
 
 #include "ops/row_map.h"
-#include "parallel/mesh.h"
-#include "parallel/parameter.h"
+#include "parallel/sharded_linear.h"
 
 namespace fusor {
 
@@ -29,7 +28,8 @@ struct ExpertsShape {
 // over the whole micro-batch, whose rows may be split over cp, in the order of route_tokens().
 struct Experts {
   ExpertsShape shape;
-  Mesh mesh;
+  TensorRegion region;
+  Group cp, ep;
   Parameter router;  // [experts, width]
   Parameter up;      // [experts / ep * hidden / tp, width]; gated: an expert's gate, then its up
   Parameter down;    // [experts / ep * width, hidden / tp]
@@ -46,7 +46,7 @@ struct Experts {
   void visit(const Visitor& f) { f(router), f(up), f(down); }
 
  private:
-  std::int64_t local_experts() const { return shape.experts / mesh.ep.size(); }
+  std::int64_t local_experts() const { return shape.experts / ep.size(); }
   Var run(const Var& buffer) const;  // the experts, on [experts * slots, width]
 };
 

@@ -88,6 +88,7 @@ struct RandomModel {
           GptConfig config = gpt_preset(preset);
           config.seq_len = 16;
           config.init_std = 0.5;
+          config.capacity_factor = 0;  // texts are made without limit
           return resolve(config);
         }()),
         weights(ParameterStore::frozen(parameters_of(gpt), dtype, device)) {
@@ -176,7 +177,7 @@ TEST_P(Generate, RefusesWhatItCannotGoOnFrom) {
   EXPECT_EQ(generate(generator, {1}, 0, {}), Tokens());
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Generate, ::testing::Values("gpt2-tiny", "llama-tiny"),
+INSTANTIATE_TEST_SUITE_P(Shapes, Generate, ::testing::Values("gpt2-tiny", "llama-tiny", "moe-tiny"),
                          [](const auto& shape) {
                            std::string name = shape.param;
                            std::ranges::replace(name, '-', '_');
