@@ -6,6 +6,7 @@ namespace fusor {
 
 // The subcommands of `fusor`, one file each. `args` is what follows the subcommand's name; the
 // result is the exit status. A mistake of the user is thrown as Error with one sentence.
+int bench_command(const std::vector<std::string>& args);
 int ckpt_command(const std::vector<std::string>& args);
 int eval_command(const std::vector<std::string>& args);
 int generate_command(const std::vector<std::string>& args);

@@ -21,6 +21,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> table{
       {"train", "train a model from a dataset, as a recipe says", train_command},
       {"plan", "a run's memory, collectives and step time, before it runs", plan_command},
+      {"bench", "measure this machine for fusor plan --cluster", bench_command},
       {"eval", "a trained model's loss on held-out text", eval_command},
       {"generate", "text by a trained model", generate_command},
       {"ckpt", "list a run's checkpoints; verify one", ckpt_command},
