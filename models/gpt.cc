@@ -96,7 +96,7 @@ Var Gpt::run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
 
 Shape Gpt::output_shape(int part, const TokenBatch& batch) const {
   if (static_cast<std::size_t>(part) > blocks_.size()) return {1};
-  const int sharing = region_.sequence ? region_.tp.size() : 1;  // the rows
+  const int sharing = cp_.size() * (region_.sequence ? region_.tp.size() : 1);  // the rows
   return {batch.samples * batch.seq_len / sharing, config_.width};
 }
 

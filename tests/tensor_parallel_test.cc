@@ -275,6 +275,23 @@ TEST(ColumnLinear, KeepsItsOwnRowsAlone) {
   EXPECT_EQ(alive.begin()->second, y.value().bytes());
 }
 
+TEST(Gpt, TellsTheShapesThatItsPartsReturn) {
+  for (const bool sequence : {false, true}) {
+    Trace trace;
+    const Device meta = Device::meta(trace);
+    const Group world = meta_group(trace, 3, 4, "world");
+    Gpt gpt(modern(), Mesh::over(world, {.tp = 2, .cp = 2}, sequence));
+    for (Parameter* p : parameters_of(gpt)) bind(*p, DType::f32, meta);
+    const Tensor tokens({2 * 8 / 2}, DType::i32, meta);
+    const TokenBatch batch{tokens, tokens, 2, 8};
+    Var x;
+    for (int part = 0; part < 4; ++part) {
+      x = gpt.run(part, {x}, batch, {});
+      EXPECT_EQ(x.shape(), gpt.output_shape(part, batch)) << part;
+    }
+  }
+}
+
 TEST(TensorParallelConfig, WhatCannotBeSplitNamesTheKeyAndTheNearestThatWorks) {
   const auto refusal = [](GptConfig config, int tp) {
     return thrown_by([&] { require_tensor_parallel(resolve(config), tp); });
