@@ -1,155 +1,22 @@
 // A GPT whose weights are split over tp, with and without sequence parallelism, against the same
-// GPT on one rank: its loss and every gradient.
+// GPT on one rank.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
 
-#include "models/gpt.h"
-#include "ops/fill.h"
-#include "runtime/target.h"
+#include "ops/row_map.h"
 #include "runtime/trace.h"
 #include "runtime/world.h"
+#include "tests/gpt_on_mesh.h"
 #include "tests/near.h"
 #include "tests/thrown_by.h"
 
 namespace fusor {
 namespace {
 
+using namespace gpt_on_mesh;
 using testing::HasSubstr;
-
-constexpr std::int64_t kSamples = 2, kSeqLen = 6;
-
-// 51 words divide by no number of ranks.
-GptConfig classic() {
-  return resolve({.vocab_size = 51,
-                  .seq_len = 8,
-                  .layers = 2,
-                  .width = 32,
-                  .heads = 4,
-                  .mlp_hidden = 24,
-                  .dropout = 0.2});
-}
-
-GptConfig modern() {
-  return resolve({.vocab_size = 51,
-                  .seq_len = 8,
-                  .layers = 2,
-                  .width = 32,
-                  .heads = 8,
-                  .kv_heads = 4,
-                  .mlp_hidden = 24,
-                  .norm = Norm::rms_norm,
-                  .activation = Activation::swiglu,
-                  .positions = Positions::rotary,
-                  .bias = false,
-                  .tied_embeddings = false,
-                  .dropout = 0.2});
-}
-
-bool is_split(const Parameter& p, const Piece& piece) {
-  return piece.whole > piece.rows || p.whole_columns > p.shape.back();
-}
-
-// Calls f(index in p, index in the whole tensor) for each element of a piece of p.
-template <class F>
-void for_elements(const Parameter& p, const Piece& piece, std::int64_t row, F&& f) {
-  const std::int64_t cols = p.shape.size() > 1 ? p.shape[1] : 1;
-  const std::int64_t whole_cols = p.whole_columns ? p.whole_columns : cols;
-  for (std::int64_t r = 0; r < piece.rows; ++r)
-    for (std::int64_t c = 0; c < cols; ++c)
-      f((row + r) * cols + c, (piece.first + r) * whole_cols + p.first_column + c);
-}
-
-// Gives a parameter memory, and weights that are a function of names and global indices.
-void bind(Parameter& p, DType dtype, const Device& device) {
-  const Tensor weight(p.shape, dtype, device), grad(p.shape, acc_dtype(dtype), device);
-  p.var = Var::parameter(weight, grad);
-  if (device.kind() == DeviceKind::meta) return;
-  std::vector<double> values(static_cast<std::size_t>(weight.size()));
-  std::int64_t row = 0;
-  for (const Piece& piece : p.pieces) {
-    const RandomKey key = random_key(7, piece.name);
-    for_elements(p, piece, row, [&](std::int64_t here, std::int64_t global) {
-      values[static_cast<std::size_t>(here)] =
-          p.fill.constant + 0.6 * uniform(key, static_cast<std::uint64_t>(global)) - 0.3;
-    });
-    row += piece.rows;
-  }
-  fill(weight, [&](std::size_t i) { return values[i]; });
-}
-
-struct Result {
-  double loss = 0;
-  std::map<std::string, std::vector<double>> gradients;  // of whole tensors, by piece
-};
-
-// Adds what one rank of tp holds: parts in their places, shares of sums, and what all ranks have.
-void gather(Parameter& p, bool first_rank, Result& result) {
-  const std::vector<double> here = doubles(p.var.grad().tensor());
-  const std::int64_t cols = p.shape.size() > 1 ? p.shape[1] : 1;
-  std::int64_t row = 0;
-  for (const Piece& piece : p.pieces) {
-    const std::int64_t rows = piece.whole ? piece.whole : piece.rows;
-    std::vector<double>& whole = result.gradients[piece.name];
-    whole.resize(static_cast<std::size_t>(rows * (p.whole_columns ? p.whole_columns : cols)));
-    const bool adds = first_rank || p.partial_over_tp || is_split(p, piece);
-    for_elements(p, piece, row, [&](std::int64_t i, std::int64_t global) {
-      double& to = whole[static_cast<std::size_t>(global)];
-      const double g = here[static_cast<std::size_t>(i)];
-      if (adds)
-        to += g;
-      else
-        EXPECT_NEAR(to, g, 1e-5 * (1 + std::abs(g))) << piece.name << " differs between ranks";
-    });
-    row += piece.rows;
-  }
-}
-
-TokenBatch batch_on(const Device& device) {
-  const std::int64_t n = kSamples * kSeqLen;
-  TokenBatch batch{noise_ids({n}, 51, 1), noise_ids({n}, 51, 2), kSamples, kSeqLen};
-  set(batch.targets, 3, kIgnoredTarget);
-  if (device.kind() != DeviceKind::meta) return batch;
-  return {Tensor({n}, DType::i32, device), Tensor({n}, DType::i32, device), kSamples, kSeqLen};
-}
-
-// One micro-batch's forward and backward.
-double train(Gpt& gpt, const Device& device) {
-  Tape tape;
-  const Pass pass{.tape = &tape, .training = true, .seed = 5, .step = 3, .first_sample = 4};
-  const Var loss = gpt.loss(batch_on(device), pass);
-  const Tensor dloss({1}, DType::f64, device);
-  ops::fill(dloss, 0.25);
-  tape.backward(loss, dloss);
-  return device.kind() == DeviceKind::meta ? 0 : at(loss.value(), 0);
-}
-
-Result run(const GptConfig& config, DType dtype, int tp, bool sequence) {
-  Result whole;
-  run_ranks(tp, [&](World& world) {
-    const Device device = Device::heap(/*poison=*/true);
-    Gpt gpt(config, Mesh::over(world.group(), {.tp = tp}, sequence));
-    for (Parameter* p : parameters_of(gpt)) bind(*p, dtype, device);
-    const double loss = train(gpt, device);
-    for (int turn = 0; turn < tp; ++turn) {  // in rank order
-      if (turn == world.rank()) {
-        if (turn == 0) whole.loss = loss;
-        EXPECT_EQ(loss, whole.loss) << "the loss is the same on every rank";
-        for (Parameter* p : parameters_of(gpt)) gather(*p, turn == 0, whole);
-      }
-      world.group()->barrier("turn");
-    }
-  });
-  return whole;
-}
-
-double largest(const std::vector<double>& values) {
-  double most = 0;
-  for (const double v : values) most = std::max(most, std::abs(v));
-  EXPECT_GT(most, 0);
-  return most;
-}
 
 struct Case {
   std::string name;
@@ -176,19 +43,8 @@ INSTANTIATE_TEST_SUITE_P(, TensorParallel, testing::ValuesIn(cases()),
 
 TEST_P(TensorParallel, LossAndGradientsAreThoseOfOneRank) {
   const auto& [name, config, tp, sequence] = GetParam();
-  for (const auto& [dtype, within] : {std::pair{DType::f64, 1e-12}, {DType::f32, 1e-5}}) {
-    const Result one = run(config, dtype, 1, sequence), many = run(config, dtype, tp, sequence);
-    EXPECT_NEAR(many.loss, one.loss, within * one.loss) << dtype;
-    ASSERT_EQ(many.gradients.size(), one.gradients.size());
-    for (const auto& [piece, want] : one.gradients) {
-      const std::vector<double>& got = many.gradients.at(piece);
-      ASSERT_EQ(got.size(), want.size()) << piece;
-      // Softmax takes no notice of a key's bias: its gradient is rounding alone.
-      const double scale = piece.ends_with(".k.bias") ? 1 : largest(want);
-      EXPECT_THAT(got, testing::Pointwise(testing::DoubleNear(within * scale), want))
-          << dtype << " " << piece;
-    }
-  }
+  for (const auto& [dtype, within] : {std::pair{DType::f64, 1e-12}, {DType::f32, 1e-5}})
+    expect_same(run(config, dtype, {.tp = tp}, sequence), run(config, dtype, {}), within);
 }
 
 TEST_P(TensorParallel, LogitsAreTheColumnsOfThisRanksWords) {
@@ -196,18 +52,18 @@ TEST_P(TensorParallel, LogitsAreTheColumnsOfThisRanksWords) {
   const auto logits = [&](const Mesh& mesh) {
     Gpt gpt(config, mesh);
     for (Parameter* p : parameters_of(gpt)) bind(*p, DType::f64, Device());
-    return gpt.logits(batch_on(Device()).tokens, kSamples, {}).value();
+    return gpt.logits(batch_of(RowMap::whole(0, kSeqLen), Device()).tokens, kSamples, {}).value();
   };
   const Tensor whole = logits({});
   run_ranks(tp, [&, tp = tp, sequence = sequence](World& world) {
     const Tensor mine = logits(Mesh::over(world.group(), {.tp = tp}, sequence));
-    const std::int64_t cols = mine.dim(1), larger = 51 % tp, rank = world.rank();
-    EXPECT_EQ(cols, 51 / tp + (rank < larger));
-    const std::int64_t first = rank * (51 / tp) + std::min(rank, larger);
+    const std::int64_t cols = mine.dim(1), larger = kWords % tp, rank = world.rank();
+    EXPECT_EQ(cols, kWords / tp + (rank < larger));
+    const std::int64_t first = rank * (kWords / tp) + std::min(rank, larger);
     const std::vector<double> got = doubles(mine), want = doubles(whole);
     for (std::int64_t i = 0; i < mine.size(); ++i)
       ASSERT_NEAR(got[static_cast<std::size_t>(i)],
-                  want[static_cast<std::size_t>(i / cols * 51 + first + i % cols)], 1e-12);
+                  want[static_cast<std::size_t>(i / cols * kWords + first + i % cols)], 1e-12);
   });
 }
 
@@ -240,7 +96,7 @@ TEST_P(TensorParallel, CallsAreThoseOfTheRehearsal) {
     mesh.sequence = sequence;
     Gpt gpt(GetParam().config, mesh);
     for (Parameter* p : parameters_of(gpt)) bind(*p, DType::f32, device);
-    train(gpt, device);
+    train(gpt, mesh, device);
     return calls;
   };
   run_ranks(tp, [&](World& world) {
