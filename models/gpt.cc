@@ -68,6 +68,7 @@ Gpt::Gpt(const GptConfig& c, const Mesh& mesh)
       embed_("embed.weight", c.vocab_size, c.width, c.init_std, region_),
       final_norm_("final_norm", c, region_) {
   require_tensor_parallel(c, mesh.tp.size());
+  require_expert_parallel(c, mesh.ep.size());
   if (c.positions == Positions::learned) {
     positions_.emplace("positions.weight", Shape{c.seq_len, c.width}, Fill{.std = c.init_std});
     positions_->partial_over_tp = region_.sequence;

@@ -40,7 +40,7 @@ struct GptCache {
 // experts over its ep, the positions of each sequence over its cp: see RowMap::zigzag.
 class Gpt final : public Model {
  public:
-  // config: resolved. Throws Error where tp cannot split it. See gpt_config.h.
+  // config: resolved. Throws Error where tp or ep cannot split it. See gpt_config.h.
   explicit Gpt(const GptConfig& config, const Mesh& mesh = {});
 
   const GptConfig& config() const { return config_; }

@@ -176,6 +176,14 @@ void require_tensor_parallel(const GptConfig& c, int tp) {
         ", the nearest that works: " + std::to_string(nearest));
 }
 
+void require_expert_parallel(const GptConfig& c, int ep) {
+  if (ep == 1) return;
+  require(c.experts > 0, "parallel.ep ", ep,
+          " splits experts, but model.experts is 0, the nearest that works: 1");
+  require(c.experts % ep == 0, "parallel.ep ", ep, " does not divide model.experts ", c.experts,
+          ", the nearest that works: ", nearest_divisors(c.experts, ep));
+}
+
 std::int64_t num_parameters(const GptConfig& config) {
   const GptConfig c = resolve(config);
   return count_parameters(c, c.experts);

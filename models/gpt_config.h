@@ -47,6 +47,8 @@ GptConfig resolve(GptConfig);
 // ranks cannot split a resolved config: tp must divide heads, kv_heads and mlp_hidden, and there
 // must be a word for each rank.
 void require_tensor_parallel(const GptConfig&, int tp);
+// The same of the experts over ep ranks: ep must divide them.
+void require_expert_parallel(const GptConfig&, int ep);
 
 // Trainable parameters; tied embeddings count once. `config` as resolve() takes it.
 std::int64_t num_parameters(const GptConfig& config);
