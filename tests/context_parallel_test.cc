@@ -26,7 +26,7 @@ INSTANTIATE_TEST_SUITE_P(, ContextParallel,
 
 TEST_P(ContextParallel, LossAndGradientsAreThoseOfOneRank) {
   const auto& [name, cp, tp, sequence] = GetParam();
-  for (const GptConfig& config : {classic(), modern()})
+  for (const GptConfig& config : {classic(), modern(), sparse()})
     for (const auto& [dtype, within] : {std::pair{DType::f64, 1e-12}, {DType::f32, 1e-5}})
       expect_same(run(config, dtype, {.tp = tp, .cp = cp}, sequence), run(config, dtype, {}),
                   within);

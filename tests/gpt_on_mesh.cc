@@ -26,7 +26,7 @@ void for_elements(const Parameter& p, const Piece& piece, std::int64_t row, F&& 
       f((row + r) * cols + c, (piece.first + r) * whole_cols + p.first_column + c);
 }
 
-// Adds what one rank of tp holds: parts in their places, shares of sums, and what all ranks have.
+// Adds what a rank holds: parts in their places, shares of sums, and what all ranks of tp have.
 void gather(Parameter& p, bool first_rank, Result& result) {
   const std::vector<double> here = doubles(p.var.grad().tensor());
   const std::int64_t cols = p.shape.size() > 1 ? p.shape[1] : 1;
@@ -48,8 +48,10 @@ void gather(Parameter& p, bool first_rank, Result& result) {
   }
 }
 
-// The sum over cp of what its ranks hold.
-void sum_over(const Group& cp, const Tensor& t) { cp->all_reduce(t, ReduceOp::sum, "sum").wait(); }
+// The sum over a group of what its ranks hold.
+void sum_over(const Group& group, const Tensor& t) {
+  group->all_reduce(t, ReduceOp::sum, "sum").wait();
+}
 
 double largest(const std::vector<double>& values) {
   double most = 0;
@@ -87,6 +89,12 @@ GptConfig modern() {
                   .dropout = 0.2});
 }
 
+GptConfig sparse() {
+  GptConfig c = modern();
+  c.experts = 4, c.capacity_factor = 0.8;
+  return resolve(c);
+}
+
 void bind(Parameter& p, DType dtype, const Device& device) {
   const Tensor weight(p.shape, dtype, device), grad(p.shape, acc_dtype(dtype), device);
   p.var = Var::parameter(weight, grad);
@@ -105,7 +113,8 @@ void bind(Parameter& p, DType dtype, const Device& device) {
 }
 
 TokenBatch batch_of(const RowMap& rows, const Device& device) {
-  const Shape here{kSamples * rows.local_len}, all{kSamples * kSeqLen, 1};
+  const Shape here{kSamples * rows.local_len};
+  const Shape all{(rows.first_sample + kSamples) * kSeqLen, 1};
   if (device.kind() == DeviceKind::meta)
     return {Tensor(here, DType::i32, device), Tensor(here, DType::i32, device), kSamples, kSeqLen};
   std::vector<std::int64_t> from;
@@ -116,11 +125,12 @@ TokenBatch batch_of(const RowMap& rows, const Device& device) {
           kSamples, kSeqLen};
 }
 
-double train(Gpt& gpt, const Mesh& mesh, const Device& device) {
+double train(Gpt& gpt, const Mesh& mesh, const Device& device, int micro) {
   Tape tape;
+  const std::int64_t first = micro * kSamples;
   const Pass pass{
-      .tape = &tape, .training = true, .seed = 5, .step = 3, .first_sample = kFirstSample};
-  const RowMap rows = RowMap::zigzag(0, kSeqLen, mesh.cp.rank(), mesh.cp.size());
+      .tape = &tape, .training = true, .seed = 5, .step = 3, .first_sample = kFirstSample + first};
+  const RowMap rows = RowMap::zigzag(first, kSeqLen, mesh.cp.rank(), mesh.cp.size());
   const Var loss = gpt.loss(batch_of(rows, device), pass);
   const Tensor dloss({1}, DType::f64, device);
   ops::fill(dloss, 0.25);
@@ -128,22 +138,29 @@ double train(Gpt& gpt, const Mesh& mesh, const Device& device) {
   return device.kind() == DeviceKind::meta ? 0 : at(loss.value(), 0);
 }
 
-Result run(const GptConfig& config, DType dtype, const MeshShape& shape, bool sequence) {
+Result run(const GptConfig& config, DType dtype, const MeshShape& shape, bool sequence,
+           int micros) {
   Result whole;
   run_ranks(shape.size(), [&](World& world) {
     const Device device = Device::heap(/*poison=*/true);
     const Mesh mesh = Mesh::over(world.group(), shape, sequence);
     Gpt gpt(config, mesh);
     for (Parameter* p : parameters_of(gpt)) bind(*p, dtype, device);
+    double sum = 0;
+    const int here = micros / shape.dp;
+    for (int i = 0; i < here; ++i) sum += train(gpt, mesh, device, mesh.dp.rank() * here + i);
     const Tensor loss({1}, DType::f64);
-    set(loss, 0, train(gpt, mesh, device));
-    sum_over(mesh.cp, loss);
-    for (Parameter* p : parameters_of(gpt)) sum_over(mesh.cp, p->var.grad().tensor());
-    for (int turn = 0; turn < shape.tp; ++turn) {  // in rank order
-      if (turn == world.rank()) {
+    set(loss, 0, sum);
+    sum_over(mesh.data, loss);
+    for (Parameter* p : parameters_of(gpt))
+      sum_over(p->expert ? mesh.expert_data : mesh.data, p->var.grad().tensor());
+    for (int turn = 0; turn < shape.size(); ++turn) {  // in rank order
+      const auto& [tp, cp, dp, pp] = mesh.place;
+      if (turn == world.rank() && cp == 0 && dp < shape.ep) {  // one copy of each weight
         if (turn == 0) whole.loss = at(loss, 0);
-        EXPECT_EQ(at(loss, 0), whole.loss) << "the loss is the same on every rank of tp";
-        for (Parameter* p : parameters_of(gpt)) gather(*p, turn == 0, whole);
+        EXPECT_EQ(at(loss, 0), whole.loss) << "the loss is the same on every rank";
+        for (Parameter* p : parameters_of(gpt))
+          if (dp == 0 || p->expert) gather(*p, tp == 0, whole);
       }
       world.group()->barrier("turn");
     }

@@ -33,6 +33,7 @@ std::vector<Case> cases() {
       const std::string layout = "_tp" + std::to_string(tp) + (sequence ? "_sequence" : "");
       all.push_back({"classic" + layout, classic(), tp, sequence});
       all.push_back({"modern" + layout, modern(), tp, sequence});
+      all.push_back({"sparse" + layout, sparse(), tp, sequence});
     }
   return all;
 }
