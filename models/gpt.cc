@@ -162,6 +162,8 @@ Var Gpt::mlp(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cac
   if (const auto* dense = std::get_if<Mlp>(&block.mlp)) return (*dense)(x);
   const Experts& experts = std::get<Experts>(block.mlp);
   if (!cache) return experts(x, rows.outside);
+  require(experts.ep.size() == 1, "tokens are generated on one rank, not on ep ",
+          experts.ep.size());
   // What is generated must not depend on how many tokens are read at a time.
   return experts(x, RowMap::whole(0, x.value().dim(0)), /*drop=*/false);
 }
