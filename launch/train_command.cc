@@ -71,7 +71,7 @@ int train_command(const std::vector<std::string>& args) {
   });
   if (!given) return 0;
   together(world, [&] {
-    require_same_collectives(world.group(), rehearsal.trace);
+    require_same_collectives(world.group(), planned_collectives(rehearsal.trace));
     require_same_recipe(world.group(), given->config);
   });
   Run(given->config, size, rehearsal, std::move(*data), world).train();

@@ -1,54 +1,100 @@
 #include "parallel/comm_plan.h"
 
+#include <algorithm>
 #include <sstream>
 #include <vector>
 
 #include "io/checksum.h"
+#include "parallel/compiled_script.h"
 
 namespace fusor {
 namespace {
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
+void print_calls(std::ostream& out, const std::vector<TraceEvent>& events) {
+  int n = 0;
+  for (const TraceEvent& event : events) {
+    const auto* c = std::get_if<CommEvent>(&event);
+    if (!c) continue;
+    out << ++n << ' ' << name_of(c->kind) << ' ' << c->group << ' ' << c->dtype << ' ' << c->count
+        << ' ' << label_of(*c);
+    if (c->peer >= 0) out << " peer " << c->peer;
+    out << '\n';
+  }
 }
 
-std::string line_at(const std::vector<std::string>& lines, std::size_t i) {
-  return i < lines.size() ? "'" + lines[i] + "'" : "nothing more";
+// "0-3 8": the ranks that have a script.
+void print_ranks(std::ostream& out, const Job& job, int script) {
+  const std::vector<int>& of = job.script_of_rank;
+  for (std::size_t rank = 0; rank < of.size(); ++rank) {
+    if (of[rank] != script) continue;
+    out << ' ' << rank;
+    const std::size_t first = rank;
+    while (rank + 1 < of.size() && of[rank + 1] == script) ++rank;
+    if (rank > first) out << '-' << rank;
+  }
+}
+
+std::string text_of_rank_0(const Group& world, const std::string& mine) {
+  Tensor size({1}, DType::i64);
+  size.host<std::int64_t>()[0] = static_cast<std::int64_t>(mine.size());
+  world->broadcast(size, 0, "plan/size").wait();
+  Tensor text({size.host<std::int64_t>()[0]}, DType::u8);
+  const std::span<std::uint8_t> bytes = text.host<std::uint8_t>();
+  if (world.rank() == 0) std::ranges::copy(mine, bytes.begin());
+  world->broadcast(text, 0, "plan/text").wait();
+  return {bytes.begin(), bytes.end()};
+}
+
+// The first line in which two texts differ, in both.
+std::string first_difference(const std::string& of_0, const std::string& mine, int rank) {
+  std::istringstream a(of_0), b(mine);
+  for (int i = 1;; ++i) {
+    std::string x, y;
+    const bool more_a(std::getline(a, x)), more_b(std::getline(b, y));
+    if (more_a && more_b && x == y) continue;
+    if (!more_a && !more_b) return "";
+    const auto quoted = [](bool more, const std::string& line) {
+      return more ? "'" + line + "'" : std::string("nothing more");
+    };
+    return "ranks 0 and " + std::to_string(rank) + " would wait for each other: in line " +
+           std::to_string(i) + " of their plans rank 0 has " + quoted(more_a, x) + " and rank " +
+           std::to_string(rank) + " has " + quoted(more_b, y);
+  }
 }
 
 }  // namespace
 
 std::string planned_collectives(const Trace& trace) {
   std::ostringstream text;
-  int n = 0;
-  for (const TraceEvent& event : trace.events) {
-    const auto* c = std::get_if<CommEvent>(&event);
-    if (!c) continue;
-    text << ++n << ' ' << name_of(c->kind) << ' ' << c->group << ' ' << c->dtype << ' ' << c->count << ' '
-         << c->name;
-    if (c->peer >= 0) text << " peer " << c->peer;
+  print_calls(text, trace.events);
+  return text.str();
+}
+
+std::string planned_collectives(const Job& job) {
+  std::ostringstream text;
+  for (std::size_t i = 0; i < job.scripts.size(); ++i) {
+    const Script& script = job.scripts[i];
+    text << "ranks";
+    print_ranks(text, job, static_cast<int>(i));
     text << '\n';
+    for (const TraceProgram& program : script.programs) {
+      text << "program " << program.name << '\n';
+      print_calls(text, program.events);
+    }
+    for (const ProgramRun& run : script.runs)
+      text << "run" << where(script.programs[static_cast<std::size_t>(run.program)], run.micro)
+           << '\n';
   }
   return text.str();
 }
 
-void require_same_collectives(const Group& world, const Trace& trace) {
-  const std::string mine = planned_collectives(trace);
-  const std::string hash = checksum_text(checksum(std::as_bytes(std::span(mine))));
+void require_same_collectives(const Group& world, const std::string& plan) {
+  const std::string hash = checksum_text(checksum(std::as_bytes(std::span(plan))));
   const std::vector<std::string> hashes = gather_texts(world, hash, "plan/hashes");
-  std::size_t other = 0;
-  while (other < hashes.size() && hashes[other] == hashes[0]) ++other;
-  if (other == hashes.size()) return;
-  const std::vector<std::string> plans = gather_texts(world, mine, "plan/collectives");
-  const std::vector<std::string> a = lines_of(plans[0]), b = lines_of(plans[other]);
-  std::size_t i = 0;
-  while (i < a.size() && i < b.size() && a[i] == b[i]) ++i;
-  raise("ranks 0 and " + std::to_string(other) + " would wait for each other: at call " +
-        std::to_string(i + 1) + " rank 0 plans " + line_at(a, i) + " and rank " +
-        std::to_string(other) + " plans " + line_at(b, i));
+  if (std::ranges::count(hashes, hashes[0]) == world.size()) return;
+  const std::string mine = first_difference(text_of_rank_0(world, plan), plan, world.rank());
+  const std::vector<std::string> found = gather_texts(world, mine, "plan/differences");
+  raise(*std::ranges::find_if(found, [](const std::string& text) { return !text.empty(); }));
 }
 
 }  // namespace fusor

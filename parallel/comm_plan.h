@@ -1,7 +1,7 @@
 #pragma once
-#include <cstdint>
 #include <string>
 
+#include "parallel/job.h"
 #include "runtime/trace.h"
 #include "runtime/transport.h"
 
@@ -10,9 +10,12 @@ namespace fusor {
 // What a rank will send, in order: one line a call, "17 all_reduce dp f32 6291456
 // gradients/bucket.3".
 std::string planned_collectives(const Trace&);
+// The same of a job: the calls of each script's programs, its runs, and the ranks that have it.
+std::string planned_collectives(const Job&);
 
-// Compares every rank's planned collectives by their hash. Throws Error on all ranks when two
-// differ, with the first call that differs and what each side planned there. Collective.
-void require_same_collectives(const Group& world, const Trace&);
+// Compares a plan over the ranks by its hash: each must have planned the same job, in which ranks
+// have their roles. Throws Error on all ranks when one has another than rank 0, with the first line
+// that differs. Collective.
+void require_same_collectives(const Group& world, const std::string& plan);
 
 }  // namespace fusor

@@ -75,8 +75,8 @@ TEST_F(Mistakes, OfOneRankEndTheJob) {
   EXPECT_EQ(sentence(with("--train.steps=ten")),
             "command line: train.steps = ten is not a whole number");
   EXPECT_THAT(sentence(with("--parallel.bucket_mb=0.01")),
-              MatchesRegex("ranks 0 and 1 would wait for each other: at call [0-9]+ rank 0 plans "
-                           "'[^']+' and rank 1 plans '[^']+'"));
+              MatchesRegex("ranks 0 and 1 would wait for each other: in line [0-9]+ of their "
+                           "plans rank 0 has '[^']+' and rank 1 has '[^']+'"));
   EXPECT_EQ(sentence(with("--train.seed=2")),
             "ranks 0 and 1 have different recipes: train.seed = 1 and train.seed = 2");
   EXPECT_FALSE(fs::exists(folder_ / "run"));

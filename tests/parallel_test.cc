@@ -63,8 +63,9 @@ TEST(CommPlan, EqualPlansPassAndDifferentOnesNameTheCall) {
             "2 all_reduce world f32 4 gradients/bucket.1\n");
   const auto compare = [](std::int64_t count_of_rank_2) {
     run_ranks(3, [&](World& world) {
-      require_same_collectives(world.group(),
-                               planned(world.rank(), 3, world.rank() == 2 ? count_of_rank_2 : 4));
+      require_same_collectives(
+          world.group(),
+          planned_collectives(planned(world.rank(), 3, world.rank() == 2 ? count_of_rank_2 : 4)));
     });
   };
   compare(4);
@@ -73,8 +74,9 @@ TEST(CommPlan, EqualPlansPassAndDifferentOnesNameTheCall) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_THAT(e.what(),
-                HasSubstr("ranks 0 and 2 would wait for each other: at call 2 rank 0 plans "
-                          "'2 all_reduce world f32 4 gradients/bucket.1' and rank 2 plans "
+                HasSubstr("ranks 0 and 2 would wait for each other: in line 2 of their "
+                          "plans rank 0 has '2 all_reduce world f32 4 gradients/bucket.1' and rank "
+                          "2 has "
                           "'2 all_reduce world f32 5 gradients/bucket.1'"));
   }
 }

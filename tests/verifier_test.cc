@@ -10,8 +10,11 @@
 #include <random>
 #include <regex>
 
+#include "parallel/comm_plan.h"
 #include "parallel/job_index.h"
 #include "runtime/error.h"
+#include "runtime/threads_transport.h"
+#include "runtime/world.h"
 #include "tests/jobs.h"
 
 namespace fusor::testing {
@@ -92,6 +95,26 @@ TEST(Verifier, PrintsTheCycle) {
             "all_reduce \"gradients\" of 64 f32 over data for rank 3; rank 3 (and 1 like it) waits "
             "in all_reduce \"cross_entropy/sum\" of 16 f32 over tp for rank 2; rank 2 (and 1 like "
             "it) waits in all_reduce \"gradients\" of 64 f32 over data for rank 0");
+}
+
+TEST(Verifier, RanksCompareWhatTheyPlannedForAll) {
+  const std::string plan = planned_collectives(pipeline_job(2, 2));
+  EXPECT_THAT(plan, HasSubstr("ranks 0\n"));
+  EXPECT_THAT(plan, HasSubstr("program send.F\n1 send pp f32 64 activation peer 1\n"));
+  EXPECT_THAT(plan, HasSubstr("run in F of micro-batch 1\n"));
+  EXPECT_THAT(planned_collectives(pipeline_job(2, 2, 2)), HasSubstr("ranks 3\n"));
+  run_ranks(3, [&](World& world) { require_same_collectives(world.group(), plan); });
+  try {
+    run_ranks(3, [&](World& world) {
+      require_same_collectives(world.group(),
+                               planned_collectives(pipeline_job(2, world.rank() == 2 ? 1 : 2)));
+    });
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("ranks 0 and 2 would wait for each other"));
+    EXPECT_THAT(e.what(), HasSubstr("rank 0 has 'run in F of micro-batch 1' and rank 2 has "
+                                    "'run in receive.B of micro-batch 0'"));
+  }
 }
 
 // A way to break a job on one rank. What the message must name is returned; nothing where the job
