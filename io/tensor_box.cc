@@ -34,6 +34,31 @@ Common common_part(const Shape& source_begin, const Shape& source_shape, const S
   return c;
 }
 
+// Appends elements [begin, end) of `box`, whose dims before `dim` have one index each.
+void append_range(const TensorBox& box, std::size_t dim, std::int64_t begin, std::int64_t end,
+                  std::vector<TensorBox>& boxes) {
+  if (begin == end) return;
+  std::int64_t inner = 1;  // elements of one index of dim
+  for (std::size_t d = dim + 1; d < box.shape.size(); ++d) inner *= box.shape[d];
+  const auto indices = [&](std::int64_t first, std::int64_t last) {
+    TensorBox part = box;
+    if (box.shape.empty()) return part;
+    part.begin[dim] += first;
+    part.shape[dim] = last - first;
+    return part;
+  };
+  const std::int64_t first = begin / inner, last = end / inner;
+  const auto row = [&](std::int64_t i, std::int64_t from, std::int64_t to) {
+    append_range(indices(i, i + 1), dim + 1, from, to, boxes);
+  };
+  if (begin % inner == 0 && end % inner == 0) return boxes.push_back(indices(first, last));
+  if (first == last) return row(first, begin % inner, end % inner);
+  if (begin % inner != 0) row(first, begin % inner, inner);
+  const std::int64_t whole = (begin + inner - 1) / inner;
+  append_range(box, dim, whole * inner, last * inner, boxes);
+  row(last, 0, end % inner);
+}
+
 }  // namespace
 
 TensorBox whole_tensor(std::string name, DType dtype, const Shape& global) {
@@ -68,6 +93,14 @@ bool overlap(const Shape& begin_a, const Shape& shape_a, const Shape& begin_b,
     if (low >= std::min(begin_a[d] + shape_a[d], begin_b[d] + shape_b[d])) return false;
   }
   return true;
+}
+
+std::vector<TensorBox> boxes_of_range(const TensorBox& box, std::int64_t begin, std::int64_t end) {
+  require(0 <= begin && begin <= end && end <= num_elements(box.shape), text_of(box),
+          " has no elements ", begin, " to ", end);
+  std::vector<TensorBox> boxes;
+  append_range(box, 0, begin, end, boxes);
+  return boxes;
 }
 
 void for_each_common_run(

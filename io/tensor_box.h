@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "runtime/dtype.h"
 #include "runtime/shape.h"
@@ -30,6 +31,10 @@ std::string text_of(const TensorBox& box);
 // Whether two boxes of one tensor share an element.
 bool overlap(const Shape& begin_a, const Shape& shape_a, const Shape& begin_b,
              const Shape& shape_b);
+
+// Elements [begin, end) of a box, counted in row-major order, as boxes of the same tensor: one
+// after the other they hold these elements in that order. At most 2 rank - 1 of them.
+std::vector<TensorBox> boxes_of_range(const TensorBox& box, std::int64_t begin, std::int64_t end);
 
 // Calls copy(from, to, count) for each run of elements that is contiguous in both row-major boxes
 // of one tensor: count elements from element `from` of the source are elements [to, to + count) of

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "models/gpt_config.h"
+#include "parallel/reduction_tree.h"
 #include "runtime/dtype.h"
 
 namespace fusor {
 
-enum class Reduce { fast, exact };  // exact: the same bits for every data-parallel layout
 enum class Decay { constant, linear, cosine };
 
 struct DataConfig {
@@ -22,6 +22,7 @@ struct DataConfig {
 
 struct ParallelConfig {
   std::int64_t dp = 0, tp = 1, pp = 1, cp = 1, ep = 1;
+  std::int64_t zero = 0, shard = 0;
   Reduce reduce = Reduce::fast;
   double bucket_mb = 25;
   std::int64_t threads = 0;

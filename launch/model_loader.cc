@@ -44,11 +44,13 @@ Config choose_recipe(const ModelArguments& arguments, const Checkpoint& checkpoi
 void read_weights(Checkpoint& checkpoint, const ParameterStore& parameters) {
   std::map<std::string, DType> saved;
   for (const TensorBox& box : checkpoint.tensors()) saved[box.name] = box.dtype;
-  for (const auto& [name, weights] : parameters.state(/*optimizer=*/false)) {
-    const auto found = saved.find(name);
+  for (const auto& [box, weights] : parameters.state(/*optimizer=*/false)) {
+    const auto found = saved.find(box.name);
     const bool same = found == saved.end() || found->second == weights.dtype();
     const Tensor read = same ? weights : Tensor(weights.shape(), found->second, weights.device());
-    checkpoint.read(whole_tensor(name, read.dtype(), read.shape()), {read.raw(), read.bytes()});
+    TensorBox from = box;
+    from.dtype = read.dtype();
+    checkpoint.read(from, {read.raw(), read.bytes()});
     if (!same) ops::convert(read, weights);
   }
 }
@@ -96,8 +98,8 @@ TrainedModel load_model(const ModelArguments& arguments, const World& world) {
     ParameterStore parameters =
         ParameterStore::frozen(parameters_of(*model), config.train.dtype, Device());
     read_weights(checkpoint, parameters);
-    result = {config, checkpoint.folder(), checkpoint.step(), std::move(model),
-              std::move(parameters)};
+    result.emplace(TrainedModel{config, checkpoint.folder(), checkpoint.step(), std::move(model),
+                                std::move(parameters)});
   });
   return std::move(*result);
 }

@@ -36,9 +36,10 @@ Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
     const auto dp = static_cast<int>(size.dp);
     const Group world = meta_group(r.trace, rank, dp, "world");
     Gpt model(config.model);
-    Trainer trainer(model, config, size, Mesh::over(world, {.dp = dp}), meta);
+    Trainer trainer(model, config, size,
+                    Mesh::over(world, {.dp = dp, .shard = static_cast<int>(config.parallel.shard)}),
+                    meta);
     const Sampler sampler(config, model, meta);
-    trainer.initialize();
     trainer.accumulate(0, {});
     trainer.update(0, {0, 0});
     if (config.train.eval_every > 0) trainer.evaluate(1, {});

@@ -87,7 +87,8 @@ Run::Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, 
       estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_)),
       planned_bytes_(rehearsal.memory.bytes),
       device_(Device::arena(rehearsal.memory)),
-      mesh_(Mesh::over(world.group(), {.dp = static_cast<int>(size.dp)})),
+      mesh_(Mesh::over(world.group(), {.dp = static_cast<int>(size.dp),
+                                       .shard = static_cast<int>(config.parallel.shard)})),
       model_(config.model),
       trainer_(model_, config, size, mesh_, device_),
       sampler_(config, model_, device_),
@@ -138,14 +139,15 @@ void Run::start_or_resume() {
   });
   // Rank 0's choice: the hosts of a network file system may not see the same newest one.
   where = gather_texts(world_.group(), where, "set-up/checkpoint").front();
+  trainer_.initialize();
   together(world_, [&] {
-    trainer_.initialize();
     if (where.empty()) return;
     Checkpoint checkpoint = open_shared(where, world_);
     changes = set_state(checkpoint.state(), where);
     read_checkpoint(checkpoint, trainer_.parameters());
     from = "resumed from " + where + " at step " + std::to_string(state_.step);
   });
+  trainer_.parameters().publish();
   if (world_.rank() != 0) return;
   set_aside_after(checkpoints, state_.step);
   open_logs();

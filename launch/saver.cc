@@ -3,23 +3,6 @@
 #include <algorithm>
 
 namespace fusor {
-namespace {
-
-// This rank's rows of a tensor.
-TensorSlice share_of(const NamedTensor& named, const World& world) {
-  const Tensor& t = named.tensor;
-  const std::int64_t rows = t.dim(0), begin = rows * world.rank() / world.size(),
-                     end = rows * (world.rank() + 1) / world.size();
-  const Tensor part = t.rows(begin, end);
-  TensorSlice slice{whole_tensor(named.name, t.dtype(), t.shape()), {}};
-  slice.box.begin[0] = begin;
-  slice.box.shape = part.shape();
-  slice.bytes = {part.raw(), part.bytes()};
-  return slice;
-}
-
-}  // namespace
-
 Saver::Saver(const ParameterStore& parameters, const World& world, const std::string& run_folder,
              const CheckpointConfig& config)
     : parameters_(parameters),
@@ -29,8 +12,8 @@ Saver::Saver(const ParameterStore& parameters, const World& world, const std::st
 
 void Saver::start(std::int64_t step, nlohmann::json state) {
   std::vector<TensorSlice> slices;
-  for (const NamedTensor& t : parameters_.state(/*optimizer=*/true))
-    slices.push_back(share_of(t, world_));
+  for (const StateBox& part : parameters_.share_of_state(/*optimizer=*/true))
+    slices.push_back({part.box, {part.tensor.raw(), part.tensor.bytes()}});
   state_ = std::move(state);
   writer_.start(step, std::move(slices));
 }
@@ -87,10 +70,8 @@ Checkpoint open_shared(const std::string& path, const World& world) {
 }
 
 void read_checkpoint(Checkpoint& checkpoint, const ParameterStore& parameters) {
-  for (const NamedTensor& t : parameters.state(/*optimizer=*/true))
-    checkpoint.read(whole_tensor(t.name, t.tensor.dtype(), t.tensor.shape()),
-                    {t.tensor.raw(), t.tensor.bytes()});
-  parameters.refresh_weights();
+  for (const StateBox& part : parameters.state(/*optimizer=*/true))
+    checkpoint.read(part.box, {part.tensor.raw(), part.tensor.bytes()});
 }
 
 }  // namespace fusor

@@ -11,8 +11,8 @@
 
 namespace fusor {
 
-// Saves a run's checkpoints across its ranks. Each writes an equal share of every tensor, from the
-// live memory, while the next step's forward and backward run.
+// Saves a run's checkpoints across its ranks. Each writes what it answers for (copies share that
+// out), from the live memory, while the next step's forward and backward run.
 class Saver {
  public:
   Saver(const ParameterStore& parameters, const World& world, const std::string& run_folder,
@@ -48,7 +48,8 @@ class Saver {
 // share of the shards; throws Error on the one that meets a fault.
 Checkpoint open_shared(const std::string& path, const World& world);
 
-// Reads weights and optimizer state.
+// Reads what this rank keeps of master weights and optimizer state, saved under any layout. Then
+// ParameterStore::publish() makes the weights of all ranks follow.
 void read_checkpoint(Checkpoint& checkpoint, const ParameterStore& parameters);
 
 }  // namespace fusor

@@ -3,21 +3,20 @@
 #include <algorithm>
 
 #include "launch/lr_schedule.h"
-#include "ops/adamw.h"
 #include "ops/add.h"
 #include "ops/fill.h"
-#include "ops/grad_norm.h"
 #include "parallel/reduction_tree.h"
 
 namespace fusor {
 namespace {
 
-std::unique_ptr<GradientReducer> make_reducer(const Config& config, const RunSize& size,
-                                              const ParameterStore& parameters, const Mesh& mesh) {
-  const auto bucket = static_cast<std::int64_t>(config.parallel.bucket_mb * (1 << 20));
-  return config.parallel.reduce == Reduce::exact
-             ? make_exact_reducer(parameters, mesh.dp, size.accumulation, bucket)
-             : make_fast_reducer(parameters, mesh.dp, size.accumulation, bucket);
+StoreOptions store_options(const Config& config, const RunSize& size) {
+  const ParallelConfig& p = config.parallel;
+  return {.compute = config.train.dtype,
+          .zero = static_cast<int>(p.zero),
+          .reduce = p.reduce,
+          .micros = size.accumulation,
+          .bucket_bytes = static_cast<std::int64_t>(p.bucket_mb * (1 << 20))};
 }
 
 void call_progress(void* transport) { static_cast<Transport*>(transport)->progress(); }
@@ -31,12 +30,11 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
       mesh_(mesh),
       device_(device),
       model_(model),
-      parameters_(parameters_of(model_), config.train.dtype, device, mesh.dp.size()),
-      reducer_(make_reducer(config, size, parameters_, mesh)) {
+      parameters_(parameters_by_part(model_), store_options(config, size), mesh, device),
+      optimizer_({&parameters_}, mesh, device) {
   const Scope scope(device, "trainer");
   const auto scalars = [&](std::int64_t n) { return Tensor({n}, DType::f64, device); };
   one_ = scalars(1), losses_ = scalars(size.accumulation);
-  sum_squares_ = scalars(1), grad_scale_ = scalars(1), grad_norm_ = scalars(1);
   ops::fill(one_, 1);
   if (mesh.dp.size() > 1) {
     device.backend().progress = call_progress;
@@ -59,7 +57,7 @@ void Trainer::micro(std::int64_t step, std::int64_t i, const BatchSource& next) 
                                                                : "micro";
   const Program program(device_, program_name);
   const TokenBatch batch = upload(next, micro_shape(), device_, &targets_);
-  reducer_->begin_micro(i);
+  parameters_.begin_micro(i);
   Tape tape;
   const Var loss = model_.loss(batch, {.tape = &tape,
                                        .training = true,
@@ -68,7 +66,7 @@ void Trainer::micro(std::int64_t step, std::int64_t i, const BatchSource& next) 
                                        .first_sample = (first_micro() + i) * size_.micro_batch});
   ops::add_into(losses_.slice(i, {1}), loss.value(), false);
   tape.backward(loss, one_);
-  reducer_->end_micro(i);
+  parameters_.end_micro(i);
 }
 
 void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
@@ -93,7 +91,7 @@ Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   require(result.targets > 0, "step ", step, " has no target to learn from");
   result.loss = tree_sum(losses) / static_cast<double>(result.targets);
   apply(step, static_cast<double>(result.targets));
-  if (!rehearsal) result.grad_norm = grad_norm_.host<double>()[0];
+  if (!rehearsal) result.grad_norm = optimizer_.grad_norm().host<double>()[0];
   return result;
 }
 
@@ -101,22 +99,14 @@ void Trainer::apply(std::int64_t step, double targets) {
   const Program program(device_, "update");
   const Scope scope(device_, "update");
   const OptimizerConfig& o = config_.optimizer;
-  reducer_->finish();
-  ops::sum_squares(std::array{parameters_.gradients()}, sum_squares_);
-  ops::clip_scale(sum_squares_, 1 / targets, o.clip, grad_scale_, grad_norm_);
-  std::vector<ops::AdamWTensor> tensors;
-  const ParameterStore& p = parameters_;
-  for (const ParameterStore::Slot& slot : p.slots())
-    tensors.push_back({p.view(p.weights(), slot), p.view(p.master(), slot), p.view(p.m(), slot),
-                       p.view(p.v(), slot), p.view(p.gradients(), slot),
-                       slot.parameter->decay ? o.weight_decay : 0});
-  ops::adamw(tensors,
-             {.lr = lr_at(step, size_.steps, o),
-              .beta1 = o.beta1,
-              .beta2 = o.beta2,
-              .eps = o.eps,
-              .step = step + 1},
-             grad_scale_);
+  optimizer_.run({.adamw = {.lr = lr_at(step, size_.steps, o),
+                            .beta1 = o.beta1,
+                            .beta2 = o.beta2,
+                            .eps = o.eps,
+                            .step = step + 1},
+                  .weight_decay = o.weight_decay,
+                  .clip = o.clip},
+                 targets);
 }
 
 Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {

@@ -7,8 +7,8 @@
 #include "launch/evaluation.h"
 #include "models/gpt_config.h"
 #include "models/model.h"
-#include "parallel/gradient_reducer.h"
 #include "parallel/mesh.h"
+#include "parallel/optimizer_step.h"
 #include "parallel/parameter_store.h"
 
 namespace fusor {
@@ -34,7 +34,7 @@ class Trainer {
     std::vector<Flags> flags;  // by rank
   };
 
-  // Draws the weights.
+  // Draws the weights. Collective.
   void initialize();
   // Forward and backward of this rank's micro-batches of optimizer step `step` (from 0). The
   // gradients are complete after update(), which must follow.
@@ -63,10 +63,9 @@ class Trainer {
   Device device_;
   Model& model_;
   ParameterStore parameters_;
-  std::unique_ptr<GradientReducer> reducer_;
-  Tensor one_, losses_;                          // f64 [1]; f64 [accumulation], sums of nats
-  Tensor sum_squares_, grad_scale_, grad_norm_;  // f64 [1]
-  std::int64_t targets_ = 0;                     // of this rank's micro-batches so far
+  OptimizerStep optimizer_;
+  Tensor one_, losses_;       // f64 [1]; f64 [accumulation], sums of nats
+  std::int64_t targets_ = 0;  // of this rank's micro-batches so far
 };
 
 // The peak of the model's own work: floating-point operations of forward and backward a token,

@@ -66,7 +66,9 @@ Gpt::Gpt(const GptConfig& c, const Mesh& mesh)
       region_(mesh),
       cp_(mesh.cp),
       embed_("embed.weight", c.vocab_size, c.width, c.init_std, region_),
-      final_norm_("final_norm", c, region_) {
+      final_norm_("final_norm", c, region_),
+      head_(c.tied_embeddings ? "embed.weight" : "head.weight", c.vocab_size, c.width, c.init_std,
+            region_) {
   require_tensor_parallel(c, mesh.tp.size());
   require_expert_parallel(c, mesh.ep.size());
   if (c.positions == Positions::learned) {
@@ -75,7 +77,7 @@ Gpt::Gpt(const GptConfig& c, const Mesh& mesh)
   }
   blocks_.reserve(static_cast<std::size_t>(c.layers));
   for (std::int64_t i = 0; i < c.layers; ++i) blocks_.emplace_back(c, i, mesh);
-  if (!c.tied_embeddings) head_.emplace("head.weight", c.vocab_size, c.width, c.init_std, region_);
+  if (c.tied_embeddings) head_.w.twin_of = &embed_.w;
 }
 
 std::vector<Part> Gpt::parts() const {
@@ -92,7 +94,7 @@ Var Gpt::run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
   if (part == 0) return embed(Var::input(batch.tokens, pass.tape), rows, pass);
   const auto index = static_cast<std::size_t>(part) - 1;
   if (index < blocks_.size()) return block(index, inputs.at(0), rows, pass, nullptr);
-  return output().loss(head(inputs.at(0)), batch.targets);
+  return head_.loss(head(inputs.at(0)), batch.targets);
 }
 
 Shape Gpt::output_shape(int part, const TokenBatch& batch) const {
@@ -110,7 +112,7 @@ void Gpt::visit(int part, const Visitor& f) {
     blocks_[index].visit(f);
   } else {
     final_norm_.visit(f);
-    if (head_) f(head_->w);
+    f(head_.w);
   }
 }
 
@@ -168,7 +170,7 @@ Var Gpt::mlp(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cac
   return experts(x, RowMap::whole(0, x.value().dim(0)), /*drop=*/false);
 }
 
-Var Gpt::head(const Var& hidden) const { return output().logits(final_norm_(hidden)); }
+Var Gpt::head(const Var& hidden) const { return head_.logits(final_norm_(hidden)); }
 
 Var Gpt::logits(const Tensor& tokens, std::int64_t samples, const Pass& pass) const {
   require(samples > 0 && tokens.size() % samples == 0, tokens.size(), " tokens in ", samples,

@@ -42,6 +42,8 @@ class Gpt final : public Model {
  public:
   // config: resolved. Throws Error where tp or ep cannot split it. See gpt_config.h.
   explicit Gpt(const GptConfig& config, const Mesh& mesh = {});
+  Gpt(const Gpt&) = delete;  // the head may know the embedding by its address
+  Gpt& operator=(const Gpt&) = delete;
 
   const GptConfig& config() const { return config_; }
   // "embed", "block.0" and so on, "head".
@@ -73,7 +75,6 @@ class Gpt final : public Model {
   Var attend(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
   Var mlp(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
   Var head(const Var& hidden) const;
-  const VocabTable& output() const { return head_ ? *head_ : embed_; }
 
   GptConfig config_;
   TensorRegion region_;
@@ -82,7 +83,7 @@ class Gpt final : public Model {
   std::optional<Parameter> positions_;  // learned
   std::vector<GptBlock> blocks_;
   NormLayer final_norm_;
-  std::optional<VocabTable> head_;  // untied
+  VocabTable head_;  // its weight is the embedding's twin where they are tied
 };
 
 }  // namespace fusor

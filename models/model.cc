@@ -37,6 +37,13 @@ void Model::visit(const Visitor& visitor) {
   for (std::size_t i = 0; i < parts().size(); ++i) visit(static_cast<int>(i), visitor);
 }
 
+std::vector<std::vector<Parameter*>> parameters_by_part(Model& model) {
+  std::vector<std::vector<Parameter*>> parts(model.parts().size());
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    model.visit(static_cast<int>(i), [&](Parameter& p) { parts[i].push_back(&p); });
+  return parts;
+}
+
 std::vector<Parameter*> parameters_of(Model& model) {
   std::vector<Parameter*> all;
   model.visit([&](Parameter& p) { all.push_back(&p); });

@@ -62,6 +62,7 @@ void run_parts(const std::vector<Part>& model, const std::vector<int>& parts,
                const std::vector<int>& keep, std::map<int, Var>& values, const RunPart& run);
 
 // What a ParameterStore takes; the model must not move while the store lives.
+std::vector<std::vector<Parameter*>> parameters_by_part(Model& model);
 std::vector<Parameter*> parameters_of(Model& model);
 
 }  // namespace fusor

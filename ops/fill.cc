@@ -10,10 +10,12 @@ void fill(const Tensor& t, double value) {
   });
 }
 
-void fill_normal(const Tensor& t, double std, RandomKey key, std::int64_t first) {
+void fill_normal(const Tensor& t, double std, RandomKey key, const BoxRange& range) {
+  require(range.row > 0 && range.row <= range.stride, "fill_normal: rows of ", range.row,
+          " elements, ", range.stride, " apart");
   launch(t.device(), "fill_normal", {.bytes = static_cast<double>(t.bytes())}, [&](auto device) {
     on_float(t.dtype(), [&]<class T> {
-      kernels::fill_normal(device, t.size(), t.data<T>(), std, key, first);
+      kernels::fill_normal(device, t.size(), t.data<T>(), std, key, range);
     });
   });
 }

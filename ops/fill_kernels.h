@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/fill.h"
 #include "runtime/dtype.h"
 #include "runtime/launch.h"
 #include "runtime/random.h"
@@ -14,9 +15,9 @@ template <class T>
 void fill(Cuda, std::int64_t n, T* to, double value);
 
 template <class T>
-void fill_normal(Cpu, std::int64_t n, T* to, double std, RandomKey key, std::int64_t first);
+void fill_normal(Cpu, std::int64_t n, T* to, double std, RandomKey key, const BoxRange& range);
 template <class T>
-void fill_normal(Cuda, std::int64_t n, T* to, double std, RandomKey key, std::int64_t first);
+void fill_normal(Cuda, std::int64_t n, T* to, double std, RandomKey key, const BoxRange& range);
 
 template <class From, class To>
 void convert(Cpu, std::int64_t n, const From* from, To* to);

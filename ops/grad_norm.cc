@@ -2,11 +2,15 @@
 
 #include <vector>
 
-#include "ops/blocks.h"
 #include "ops/grad_norm_kernels.h"
 
 namespace fusor::ops {
 namespace {
+
+void check_sum(const char* op, const Tensor& sum) {
+  require(sum.size() == ExactSum::kLimbs && sum.dtype() == DType::i64, op, ": sum ", sum.shape(),
+          " ", sum.dtype(), " is no i64 [", ExactSum::kLimbs, "]");
+}
 
 void check_scalar(const char* op, const char* name, const Tensor& t) {
   require(t.size() == 1 && t.dtype() == DType::f64, op, ": ", name, " ", t.shape(), " ", t.dtype(),
@@ -23,34 +27,32 @@ std::vector<std::span<const T>> arrays_of(std::span<const Tensor> tensors) {
 
 }  // namespace
 
-void sum_squares(std::span<const Tensor> tensors, const Tensor& out) {
-  check_scalar("sum_squares", "out", out);
+void sum_squares(std::span<const Tensor> tensors, const Tensor& sum) {
+  check_sum("sum_squares", sum);
   const DType dtype = tensors.empty() ? DType::f32 : tensors[0].dtype();
-  Cost cost{.bytes = static_cast<double>(out.bytes())};
+  Cost cost{.bytes = static_cast<double>(sum.bytes())};
   for (const Tensor& t : tensors) {
     require(t.dtype() == dtype, "sum_squares: a tensor of ", t.dtype(), " among ", dtype);
     cost.flops += 2.0 * static_cast<double>(t.size());
     cost.bytes += static_cast<double>(t.bytes());
   }
-  const Owned workspace(out.device(), Owner::workspace);
-  const Tensor partial({Blocks(tensors).count()}, DType::f64, out.device());
-  launch(out.device(), "sum_squares", cost, [&](auto device) {
+  launch(sum.device(), "sum_squares", cost, [&](auto device) {
     on_float(dtype, [&]<class T> {
-      kernels::sum_squares<T>(device, arrays_of<T>(tensors), partial.data<double>(),
-                              out.data<double>());
+      kernels::sum_squares<T>(device, arrays_of<T>(tensors), sum.data<std::int64_t>());
     });
   });
 }
 
-void clip_scale(const Tensor& sum_squares, double inv_count, double max_norm, const Tensor& scale,
+void clip_scale(const Tensor& sum, double inv_count, double max_norm, const Tensor& scale,
                 const Tensor& norm) {
-  check_scalar("clip_scale", "sum_squares", sum_squares);
+  check_sum("clip_scale", sum);
   check_scalar("clip_scale", "scale", scale);
   check_scalar("clip_scale", "norm", norm);
   require(max_norm >= 0, "clip_scale: max_norm ", max_norm);
-  launch(scale.device(), "clip_scale", {.flops = 6, .bytes = 24}, [&](auto device) {
-    kernels::clip_scale(device, sum_squares.data<double>(), inv_count, max_norm,
-                        scale.data<double>(), norm.data<double>());
+  const Cost cost{.flops = 6, .bytes = static_cast<double>(sum.bytes() + 16)};
+  launch(scale.device(), "clip_scale", cost, [&](auto device) {
+    kernels::clip_scale(device, sum.data<std::int64_t>(), inv_count, max_norm, scale.data<double>(),
+                        norm.data<double>());
   });
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <span>
 
 #include "runtime/launch.h"
@@ -6,16 +7,16 @@
 // Defined in grad_norm_cpu.cc and grad_norm_cuda.cu.
 namespace fusor::ops::kernels {
 
-// partial [Blocks(arrays).count()]: each block's sum of squares. out [1]: their sum, in order.
+// sum [ExactSum::kLimbs]; its blocks of 64 elements begin at each array's first.
 template <class T>
-void sum_squares(Cpu, std::span<const std::span<const T>> arrays, double* partial, double* out);
+void sum_squares(Cpu, std::span<const std::span<const T>> arrays, std::int64_t* sum);
 template <class T>
-void sum_squares(Cuda, std::span<const std::span<const T>> arrays, double* partial, double* out);
+void sum_squares(Cuda, std::span<const std::span<const T>> arrays, std::int64_t* sum);
 
-// Each [1].
-void clip_scale(Cpu, const double* sum_squares, double inv_count, double max_norm, double* scale,
+// scale, norm [1].
+void clip_scale(Cpu, const std::int64_t* sum, double inv_count, double max_norm, double* scale,
                 double* norm);
-void clip_scale(Cuda, const double* sum_squares, double inv_count, double max_norm, double* scale,
+void clip_scale(Cuda, const std::int64_t* sum, double inv_count, double max_norm, double* scale,
                 double* norm);
 
 }  // namespace fusor::ops::kernels

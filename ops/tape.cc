@@ -18,6 +18,13 @@ Grad Grad::of_parameter(Tensor to) {
   return g;
 }
 
+Grad Grad::of_weight(const Tensor& weight) {
+  Grad g;
+  g.node_ = std::make_shared<Node>(
+      Node{{}, weight.shape(), acc_dtype(weight.dtype()), weight.device(), /*is_parameter=*/true});
+  return g;
+}
+
 void Grad::restart(Tensor to) const {
   require(to.shape() == node_->shape && to.dtype() == node_->dtype, "gradient ", node_->shape, " ",
           node_->dtype, " moved to ", to.shape(), " ", to.dtype());
@@ -25,10 +32,19 @@ void Grad::restart(Tensor to) const {
   restart();
 }
 
+void Grad::restart(std::function<Tensor()> place) const {
+  node_->to = {};
+  node_->place = std::move(place);
+  restart();
+}
+
 bool Grad::prepare() const {
   Node& n = *node_;
   require(!n.later, "an op adds to a weight's gradient outside pull_weights");
-  if (n.is_parameter) return std::exchange(n.filled, true);
+  if (n.is_parameter) {
+    if (!n.to.defined()) n.to = n.place();
+    return std::exchange(n.filled, true);
+  }
   if (!n.to.defined()) {
     n.to = Tensor(n.shape, n.dtype, n.device);
     return false;
@@ -67,6 +83,13 @@ Var Var::parameter(Tensor value, Tensor grad) {
     x.grad_ = Grad::of_parameter(std::move(grad));
   }
   x.value_ = std::move(value);
+  return x;
+}
+
+Var Var::trained(Tensor weight) {
+  Var x;
+  x.grad_ = Grad::of_weight(weight);
+  x.value_ = std::move(weight);
   return x;
 }
 

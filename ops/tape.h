@@ -23,6 +23,8 @@ class Grad {
   static Grad of_value(const Tensor& value);
   // For a weight: `to` has the weight's shape and its accumulator dtype.
   static Grad of_parameter(Tensor to);
+  // For a weight whose gradient gets its place by restart().
+  static Grad of_weight(const Tensor& weight);
 
   bool wanted() const { return node_ != nullptr; }
   // The sum so far; undefined (for weights: stale) if nothing has flowed back yet.
@@ -41,6 +43,8 @@ class Grad {
   // Weights only. The next gradient goes to `to` and overwrites what is there.
   void restart(Tensor to) const;
   void restart() const { node_->filled = false; }
+  // The same, to what `place` returns when that gradient is about to be written.
+  void restart(std::function<Tensor()> place) const;
   bool filled() const { return node_->filled; }  // a gradient has been written since restart()
   // Called during backward when the last op that read this weight has added its share.
   void on_ready(std::function<void()> f) const { node_->ready = std::move(f); }
@@ -59,6 +63,7 @@ class Grad {
     bool later = false;  // weights: not to be written before pull_weights
     int uses = 0;  // weights: recorded ops that have not run backward yet
     std::function<void()> ready{};
+    std::function<Tensor()> place{};  // weights: makes `to` where that is undefined
   };
   // An op that read these weights has added its share to each.
   static void used(const std::vector<Grad>& parameters);
@@ -75,6 +80,8 @@ class Var {
   static Var input(Tensor value, Tape* tape = nullptr, bool wants_grad = false);
   // A weight; frozen if grad is undefined. Copy neither it nor its module while it trains.
   static Var parameter(Tensor value, Tensor grad = {});
+  // A weight whose gradient gets its place by Grad::restart, before it is first written.
+  static Var trained(Tensor weight);
 
   const Tensor& value() const { return value_; }
   const Shape& shape() const { return value_.shape(); }

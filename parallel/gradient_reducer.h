@@ -1,35 +1,39 @@
 #pragma once
 #include <memory>
+#include <vector>
 
-#include "parallel/parameter_store.h"
-#include "runtime/transport.h"
+#include "parallel/bucket_sum.h"
+#include "parallel/reduction_tree.h"
 
 namespace fusor {
 
-// Sums the gradients of a step's micro-batches over this rank's accumulation and over dp, into
-// ParameterStore::gradients(). Sums, not means: the optimizer divides by the number of targets.
-//   for each micro-batch i: begin_micro(i); forward and backward; end_micro(i)
+// Drives the sums of a store's buckets: a bucket is reduced when the last gradient in it is
+// complete, while the backward pass goes on, and its memory given back when the next one is.
+//   for each micro-batch i: begin_micro(i); backward; end_micro(i)
 //   finish()
-// Collective in end_micro of the last micro-batch, or before, and in finish(); other calls of dp
-// may stand between the two.
+// Sums, not means: the optimizer divides by the number of targets.
 class GradientReducer {
  public:
-  virtual ~GradientReducer() = default;
-  virtual void begin_micro(std::int64_t i) = 0;
-  virtual void end_micro(std::int64_t i) = 0;
-  virtual void finish() = 0;
+  GradientReducer(std::vector<Bucket>& buckets, Reduce reduce, std::int64_t micros, int cp);
+  GradientReducer(const GradientReducer&) = delete;
+  GradientReducer& operator=(const GradientReducer&) = delete;
+  ~GradientReducer();
+
+  void begin_micro(std::int64_t i);
+  void end_micro(std::int64_t i);
+  void finish();
+
+ private:
+  struct Entry {
+    const BucketPlan* plan;
+    std::unique_ptr<BucketSum> sum;
+    std::size_t missing = 0;  // gradients still to come in this backward pass
+  };
+  void reduce_next();
+
+  std::vector<Entry> entries_;
+  std::int64_t micro_ = 0;
+  std::size_t next_ = 0;  // the first bucket not yet reduced in this pass
 };
-
-// Adds micro-batches as they come and all-reduces buckets of gradients while the backward pass of
-// the last micro-batch still runs: a bucket is sent when the last gradient in it is complete.
-std::unique_ptr<GradientReducer> make_fast_reducer(const ParameterStore&, const Group& dp,
-                                                   std::int64_t micros, std::int64_t bucket_bytes);
-
-// Adds in the order of reduction_tree.h, so the bits do not depend on how the micro-batches are
-// split over ranks and accumulation. Over dp: all-to-all, ordered local sum, all-gather, bucket by
-// bucket: the bytes of a ring all-reduce. Needs up to log2(micros) + 1 gradient buffers (twice
-// that, where a rank's first micro-batch is no multiple of a power of two).
-std::unique_ptr<GradientReducer> make_exact_reducer(const ParameterStore&, const Group& dp,
-                                                    std::int64_t micros, std::int64_t bucket_bytes);
 
 }  // namespace fusor

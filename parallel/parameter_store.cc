@@ -1,108 +1,191 @@
 #include "parallel/parameter_store.h"
 
-#include <numeric>
-
 #include "ops/fill.h"
+#include "parallel/parameter_range.h"
 
 namespace fusor {
 
-ParameterStore::ParameterStore(std::vector<Parameter*> forward_order, DType compute,
-                               const Device& device, std::int64_t parts)
-    : ParameterStore(std::move(forward_order), compute, device, parts, /*train=*/true) {}
+ParameterStore::ParameterStore(const std::vector<std::vector<Parameter*>>& parts,
+                               const StoreOptions& options, const Mesh& mesh, const Device& device)
+    : ParameterStore(parts, options, mesh, device, /*train=*/true) {}
 
-ParameterStore ParameterStore::frozen(std::vector<Parameter*> forward_order, DType compute,
+ParameterStore ParameterStore::frozen(const std::vector<Parameter*>& parameters, DType compute,
                                       const Device& device) {
-  return {std::move(forward_order), compute, device, 1, /*train=*/false};
+  return {{parameters}, {.compute = compute}, Mesh(), device, /*train=*/false};
 }
 
-ParameterStore::ParameterStore(std::vector<Parameter*> forward_order, DType compute,
-                               const Device& device, std::int64_t parts, bool train) {
-  for (auto p = forward_order.rbegin(); p != forward_order.rend(); ++p) {
-    const std::int64_t size = num_elements((*p)->shape);
-    slots_.push_back({*p, size_, size});
-    size_ += (size + kAlignment - 1) / kAlignment * kAlignment;
-  }
-  size_ = (size_ + parts * kAlignment - 1) / (parts * kAlignment) * (parts * kAlignment);
+ParameterStore::ParameterStore(const std::vector<std::vector<Parameter*>>& parts,
+                               const StoreOptions& options, const Mesh& mesh, const Device& device,
+                               bool train)
+    : tp_place_(mesh.tp.rank()) {
+  require(options.zero >= 0 && options.zero <= 3, "there is no zero = ", options.zero);
+  StorePlan plan =
+      plan_buckets(parts,
+                   {.bytes = options.bucket_bytes,
+                    .element = static_cast<std::int64_t>(size_of(acc_dtype(options.compute))),
+                    .by_part = options.zero == 3,
+                    .copies = mesh.data.size(),
+                    .expert_copies = mesh.expert_data.size()},
+                   options.ties);
+  uses_ = std::move(plan.uses);
   const Scope scope(device, "parameters");
-  const auto flat = [&](Owner owner, DType dtype) {
-    const Owned owned(device, owner);
-    return Tensor({size_}, dtype, device);
-  };
-  const DType acc = acc_dtype(compute);
-  weights_ = flat(Owner::weights, compute);
-  if (train) {
-    master_ = acc == compute ? weights_ : flat(Owner::optimizer, acc);
-    m_ = flat(Owner::optimizer, acc);
-    v_ = flat(Owner::optimizer, acc);
-    gradients_ = flat(Owner::gradients, acc);
-    ops::fill(gradients_, 0);  // the padding between parameters stays zero
+  for (BucketPlan& p : plan.buckets) {
+    Bucket& bucket =
+        buckets_.emplace_back(Bucket{.name = "bucket." + std::to_string(buckets_.size()),
+                                     .plan = std::move(p),
+                                     .groups = {},
+                                     .compute = options.compute,
+                                     .device = device});
+    bucket.groups = CopyGroups::of(mesh, bucket.plan.expert, options.zero > 0);
+    bucket.zero = bucket.groups.shard.size() > 1 ? options.zero : 0;
+    if (bucket.plan.main < 0) allocate(bucket, train);
   }
-  for (const Slot& slot : slots_)
-    slot.parameter->var =
-        Var::parameter(view(weights_, slot), train ? view(gradients_, slot) : Tensor());
+  for (const Bucket& bucket : buckets_) bind(bucket, train);
+  gathering_.resize(buckets_.size());
+  if (train)
+    reducer_ =
+        std::make_unique<GradientReducer>(buckets_, options.reduce, options.micros, mesh.shape.cp);
 }
 
-Tensor ParameterStore::view(const Tensor& flat, const Slot& slot) const {
-  return flat.slice(slot.offset, slot.parameter->shape);
+void ParameterStore::allocate(Bucket& bucket, bool train) const {
+  const DType acc = acc_dtype(bucket.compute);
+  const std::int64_t size = bucket.plan.size, slice = bucket.groups.slice_size(size);
+  const auto flat = [&](Owner owner, std::int64_t n, DType dtype) {
+    const Owned owned(bucket.device, owner);
+    return Tensor({n}, dtype, bucket.device);
+  };
+  if (bucket.zero == 3) {
+    bucket.weights = Tensor::dropped({size}, bucket.compute, bucket.device);
+    bucket.kept = flat(Owner::weights, slice, bucket.compute);
+  } else {
+    bucket.weights = flat(Owner::weights, size, bucket.compute);
+    bucket.kept = bucket.slice(bucket.weights);
+  }
+  bucket.master = bucket.kept;
+  if (!train) return;
+  if (acc != bucket.compute) bucket.master = flat(Owner::optimizer, slice, acc);
+  bucket.m = flat(Owner::optimizer, slice, acc);
+  bucket.v = flat(Owner::optimizer, slice, acc);
 }
 
-std::int64_t ParameterStore::num_parameters() const {
-  return std::accumulate(slots_.begin(), slots_.end(), std::int64_t{0},
-                         [](std::int64_t sum, const Slot& s) { return sum + s.size; });
+void ParameterStore::bind(const Bucket& bucket, bool train) const {
+  const Bucket& main =
+      bucket.plan.main < 0 ? bucket : buckets_[static_cast<std::size_t>(bucket.plan.main)];
+  for (const Slot& slot : bucket.plan.slots) {
+    const Tensor weight = main.weights.slice(slot.offset, slot.parameter->shape);
+    slot.parameter->var = train ? Var::trained(weight) : Var::parameter(weight);
+  }
 }
 
 void ParameterStore::initialize(std::uint64_t seed) const {
-  const Tensor& master = master_.defined() ? master_ : weights_;
-  for (const Slot& slot : slots_) {
-    const Fill& start = slot.parameter->fill;
-    const Tensor whole = view(master, slot);
-    std::int64_t row = 0;
-    for (const Piece& piece : slot.parameter->pieces) {
-      const Tensor part = whole.rows(row, row + piece.rows);
-      if (start.std > 0)
-        ops::fill_normal(part, start.std, random_key(seed, "init/" + piece.name));
-      else
-        ops::fill(part, start.constant);
-      row += piece.rows;
-    }
-  }
-  for (const Tensor& moment : {m_, v_})
-    if (moment.defined()) ops::fill(moment, 0);
-  refresh_weights();
-}
-
-void ParameterStore::refresh_weights() const {
-  if (master_.defined() && master_.dtype() != weights_.dtype()) ops::convert(master_, weights_);
-}
-
-void ParameterStore::direct_gradients(const Tensor& flat) const {
-  for (const Slot& slot : slots_) slot.parameter->var.grad().restart(view(flat, slot));
-}
-
-void ParameterStore::restart_gradients() const {
-  for (const Slot& slot : slots_) slot.parameter->var.grad().restart();
-}
-
-void ParameterStore::zero_unused_gradients() const {
-  for (const Slot& slot : slots_)
-    if (const Grad& grad = slot.parameter->var.grad(); !grad.filled()) ops::fill(grad.tensor(), 0);
-}
-
-std::vector<NamedTensor> ParameterStore::state(bool optimizer) const {
-  std::vector<NamedTensor> tensors;
-  const auto add = [&](const char* kind, const Tensor& flat) {
-    for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) {
-      std::int64_t row = 0;
-      for (const Piece& piece : slot->parameter->pieces) {
-        tensors.push_back(
-            {std::string(kind) + "/" + piece.name, view(flat, *slot).rows(row, row + piece.rows)});
-        row += piece.rows;
+  for (const Bucket& bucket : buckets_) {
+    if (bucket.plan.main >= 0) continue;
+    for (const SlotRange& part : kept_ranges(bucket)) {
+      const Fill& start = part.slot->parameter->fill;
+      std::int64_t at = part.at;
+      for (const PieceRange& range : ranges_of(*part.slot->parameter, part.begin, part.end)) {
+        const Tensor to = bucket.master.slice(at, {range.size()});
+        at += range.size();
+        if (start.std > 0)
+          ops::fill_normal(to, start.std, random_key(seed, "init/" + range.piece->name),
+                           range.indices());
+        else
+          ops::fill(to, start.constant);
       }
     }
-  };
-  add("weights", master_.defined() ? master_ : weights_);
-  if (optimizer) add("adam.m", m_), add("adam.v", v_);
-  return tensors;
+    for (const Tensor& moment : {bucket.m, bucket.v})
+      if (moment.defined()) ops::fill(moment, 0);
+  }
+  publish();
+}
+
+void ParameterStore::publish() const {
+  for (const Bucket& bucket : buckets_) {
+    if (bucket.plan.main >= 0) continue;
+    if (bucket.master.dtype() != bucket.compute) ops::convert(bucket.master, bucket.kept);
+    if (bucket.zero < 3)
+      bucket.groups.shard->all_gather(bucket.kept, bucket.weights, "weights/" + bucket.name).wait();
+  }
+}
+
+void ParameterStore::begin_gather(std::size_t b) {
+  const Bucket& bucket = buckets_[b];
+  const Owned owned(bucket.device, Owner::weights);
+  bucket.weights.refill();
+  gathering_[b].begun = true;
+  gathering_[b].pending =
+      bucket.groups.shard->all_gather(bucket.kept, bucket.weights, "weights/" + bucket.name);
+}
+
+void ParameterStore::prefetch(int part) {
+  for (const int use : uses_.at(static_cast<std::size_t>(part))) {
+    const auto b = static_cast<std::size_t>(use);
+    if (buckets_[b].zero == 3 && !gathering_[b].begun) begin_gather(b);
+  }
+}
+
+void ParameterStore::fetch(int part) {
+  prefetch(part);
+  for (const int use : uses_.at(static_cast<std::size_t>(part))) {
+    Gathering& gathering = gathering_[static_cast<std::size_t>(use)];
+    ++gathering.users;
+    gathering.pending.wait();
+  }
+}
+
+void ParameterStore::release(int part) {
+  for (const int use : uses_.at(static_cast<std::size_t>(part))) {
+    const auto b = static_cast<std::size_t>(use);
+    require(gathering_[b].users > 0, "a part's weights are released more often than fetched");
+    if (--gathering_[b].users > 0 || buckets_[b].zero < 3) continue;
+    buckets_[b].weights.drop();
+    gathering_[b].begun = false;
+  }
+}
+
+void ParameterStore::append_state(const char* kind, Tensor Bucket::*buffer, bool share,
+                                  std::vector<StateBox>& boxes) const {
+  for (auto bucket = buckets_.rbegin(); bucket != buckets_.rend(); ++bucket) {
+    if (bucket->plan.main >= 0) continue;
+    const Tensor& slice = (*bucket).*buffer;
+    const auto ranges = share ? own_ranges(*bucket, tp_place_) : kept_ranges(*bucket);
+    for (auto part = ranges.rbegin(); part != ranges.rend(); ++part) {
+      std::int64_t at = part->at;
+      for (PieceRange& range : ranges_of(*part->slot->parameter, part->begin, part->end)) {
+        range.box.name = std::string(kind) + "/" + range.piece->name;
+        range.box.dtype = slice.dtype();
+        for (TensorBox& box : boxes_of_range(range.box, range.begin, range.end)) {
+          const std::int64_t size = num_elements(box.shape);
+          boxes.push_back({std::move(box), slice.slice(at, {size})});
+          at += size;
+        }
+      }
+    }
+  }
+}
+
+std::vector<StateBox> ParameterStore::state(bool optimizer) const {
+  std::vector<StateBox> boxes;
+  append_state("weights", &Bucket::master, false, boxes);
+  if (optimizer)
+    append_state("adam.m", &Bucket::m, false, boxes),
+        append_state("adam.v", &Bucket::v, false, boxes);
+  return boxes;
+}
+
+std::vector<StateBox> ParameterStore::share_of_state(bool optimizer) const {
+  std::vector<StateBox> boxes;
+  append_state("weights", &Bucket::master, true, boxes);
+  if (optimizer)
+    append_state("adam.m", &Bucket::m, true, boxes),
+        append_state("adam.v", &Bucket::v, true, boxes);
+  return boxes;
+}
+
+std::vector<StateBox> ParameterStore::gradients() const {
+  std::vector<StateBox> boxes;
+  append_state("gradients", &Bucket::gradient, false, boxes);
+  return boxes;
 }
 
 }  // namespace fusor

@@ -9,6 +9,8 @@
 // micro-batches over ranks and accumulation steps performs the same additions.
 namespace fusor {
 
+enum class Reduce { fast, exact };
+
 // The sum of the leaves [index << level, (index + 1) << level), as far as they exist.
 struct TreeNode {
   int level = 0;

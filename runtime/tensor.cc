@@ -3,20 +3,53 @@
 namespace fusor {
 
 struct Tensor::Storage {
-  Storage(const Device& device, std::size_t bytes)
-      : device(device), block(device.backend().allocate(bytes)) {}
-  ~Storage() { device.backend().release(block); }
+  Storage(const Device& device, std::size_t bytes) : device(device), bytes(bytes) {}
+  ~Storage() {
+    if (held) drop();
+  }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
+  void refill() {
+    block = device.backend().allocate(bytes);
+    held = true;
+  }
+  void drop() {
+    device.backend().release(block);
+    block = {};
+    held = false;
+  }
+
   Device device;
-  DeviceBackend::Block block;
+  std::size_t bytes;
+  bool held = false;
+  DeviceBackend::Block block{};
 };
 
 Tensor::Tensor(Shape shape, DType dtype, const Device& device)
     : shape_(std::move(shape)), size_(num_elements(shape_)), dtype_(dtype) {
   for (const std::int64_t extent : shape_) require(extent >= 0, "Tensor of shape ", shape_);
   storage_ = std::make_shared<Storage>(device, bytes());
+  storage_->refill();
+}
+
+Tensor Tensor::dropped(Shape shape, DType dtype, const Device& device) {
+  Tensor t;
+  t.shape_ = std::move(shape);
+  t.size_ = num_elements(t.shape_);
+  t.dtype_ = dtype;
+  t.storage_ = std::make_shared<Storage>(device, t.bytes());
+  return t;
+}
+
+void Tensor::drop() const {
+  require(defined() && storage_->held, "a Tensor without bytes was dropped");
+  storage_->drop();
+}
+
+void Tensor::refill() const {
+  require(defined() && !storage_->held, "a Tensor that has bytes was refilled");
+  storage_->refill();
 }
 
 const Device& Tensor::device() const {
@@ -49,7 +82,7 @@ Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
 }
 
 std::byte* Tensor::raw() const {
-  require(defined(), "Tensor has no storage");
+  require(defined() && storage_->held, "Tensor has no bytes");
   std::byte* data = storage_->block.data;
   return data ? data + offset_ * static_cast<std::int64_t>(size_of(dtype_)) : nullptr;
 }

@@ -14,6 +14,8 @@ class Tensor {
  public:
   Tensor() = default;  // no storage, no shape; defined() is false
   Tensor(Shape shape, DType dtype, const Device& device = Device());
+  // Storage that has no bytes until refill().
+  static Tensor dropped(Shape shape, DType dtype, const Device& device);
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -37,7 +39,13 @@ class Tensor {
   // True if nothing else shares the storage, so that it may be written in place.
   bool unique() const { return storage_.use_count() == 1; }
 
-  // The first element. Throws Error if T is not the dtype. Null on meta.
+  // Gives the storage's bytes back to the device, and takes bytes for it again, not initialised: of
+  // this tensor and all that share its storage, which have nothing to read in between. Throws Error
+  // where there is nothing to drop or to refill.
+  void drop() const;
+  void refill() const;
+
+  // The first element. Throws Error if T is not the dtype, or the bytes are dropped. Null on meta.
   template <class T>
   T* data() const {
     require(dtype_of<T> == dtype_, "Tensor holds ", dtype_, ", asked for ", dtype_of<T>);

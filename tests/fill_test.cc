@@ -35,11 +35,26 @@ TEST(FillNormal, AnElementDependsOnItsGlobalIndexAlone) {
   ops::fill_normal(whole, 1, key);
   for (const std::int64_t first : {1, 2, 3, 255, 256, 16385, 65533}) {
     const Tensor part({70000 - first}, DType::f64);
-    ops::fill_normal(part, 1, key, first);
+    ops::fill_normal(part, 1, key, {.first = first});
     EXPECT_EQ(doubles(part), doubles(whole.slice(first, part.shape()))) << first;
   }
   const auto values = whole.host<double>();
   EXPECT_GT(std::set<double>(values.begin(), values.end()).size(), 69000);  // of 70000, in f32
+}
+
+// A slice of a box of 100 of 700 columns, from the middle of one row to the middle of another.
+TEST(FillNormal, ABoxHoldsTheElementsOfTheWhole) {
+  const RandomKey key = random_key(7, "init/w");
+  const Tensor whole({90, 700}, DType::f32);
+  ops::fill_normal(whole, 1, key);
+  const ops::BoxRange range{.first = 3 * 700 + 50, .begin = 137, .row = 100, .stride = 700};
+  const Tensor part({8000}, DType::f32);
+  ops::fill_normal(part, 1, key, range);
+  for (std::int64_t i = 0; i < part.size(); ++i) {
+    const std::int64_t row = 3 + (137 + i) / 100, column = 50 + (137 + i) % 100;
+    ASSERT_EQ(part.host<float>()[static_cast<std::size_t>(i)],
+              whole.host<float>()[static_cast<std::size_t>(row * 700 + column)]);
+  }
 }
 
 TEST(FillNormal, ItsLogarithmAndAnglesAreAccurate) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <omp.h>
 
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -20,9 +21,9 @@ std::vector<Tensor> gradients(DType dtype) {
 }
 
 double summed(std::span<const Tensor> tensors) {
-  const Tensor out({1}, DType::f64);
-  sum_squares(tensors, out);
-  return at(out, 0);
+  const Tensor sum({ExactSum::kLimbs}, DType::i64);
+  sum_squares(tensors, sum);
+  return ExactSum::value(sum.data<std::int64_t>());
 }
 
 TEST(SumSquares, CountsEveryElementOnce) {
@@ -56,10 +57,43 @@ struct Clipped {
   double scale, norm;
 };
 Clipped clipped(double sum, double inv_count, double max_norm) {
-  const Tensor sum_squares({1}, DType::f64), scale({1}, DType::f64), norm({1}, DType::f64);
-  set(sum_squares, 0, sum);
-  clip_scale(sum_squares, inv_count, max_norm, scale, norm);
+  const Tensor limbs({ExactSum::kLimbs}, DType::i64), scale({1}, DType::f64), norm({1}, DType::f64);
+  std::ranges::fill(limbs.host<std::int64_t>(), 0);
+  ExactSum squares;
+  squares.add(sum);
+  squares.add_to(limbs.data<std::int64_t>());
+  clip_scale(limbs, inv_count, max_norm, scale, norm);
   return {at(scale, 0), at(norm, 0)};
+}
+
+TEST(ExactSum, LosesNothingAndCarries) {
+  std::array<std::int64_t, ExactSum::kLimbs> limbs{};
+  ExactSum sum;
+  for (const double x : {0.0, 0x1p-1074, 0x1.8p-1000, 0x1.fffffffffffffp0, 0x1p1000}) sum.add(x);
+  sum.add_to(limbs.data());
+  EXPECT_EQ(ExactSum::value(limbs.data()), 0x1p1000);
+  ExactSum top;
+  top.add(0x1p1000);
+  std::array<std::int64_t, ExactSum::kLimbs> negative{};
+  top.add_to(negative.data());
+  for (std::size_t i = 0; i < limbs.size(); ++i) limbs[i] -= negative[i];
+  EXPECT_EQ(ExactSum::value(limbs.data()), 0x1.fffffffffffffp0);
+  ExactSum many;
+  for (int i = 0; i < 1 << 20; ++i) many.add(0x1.fffffffffffffp31);
+  limbs.fill(0);
+  many.add_to(limbs.data());
+  EXPECT_EQ(ExactSum::value(limbs.data()), 0x1.fffffffffffffp51);
+  many.add(INFINITY);
+  many.add_to(limbs.data());
+  EXPECT_TRUE(std::isnan(ExactSum::value(limbs.data())));
+}
+
+TEST(SumSquares, CutsAtMultiplesOf64ChangeNoBit) {
+  const Tensor whole({1000}, DType::f64);
+  fill(whole, [](std::size_t i) { return std::exp(10 * std::sin(static_cast<double>(i))); });
+  const double expected = summed(std::vector{whole});
+  for (const std::int64_t cut : {64, 128, 960})
+    EXPECT_EQ(summed(std::vector{whole.slice(cut, {1000 - cut}), whole.slice(0, {cut})}), expected);
 }
 
 TEST(ClipScale, BringsTheMeansNormDownToMaxNorm) {

@@ -85,10 +85,10 @@ class Batches {
 };
 
 void load_weights(const Golden& golden, const ParameterStore& parameters) {
-  for (const NamedTensor& t : parameters.state(false)) {
-    const auto values = golden.read<float>(t.name.substr(std::string("weights/").size()));
-    ASSERT_EQ(static_cast<std::int64_t>(values.size()), t.tensor.size()) << t.name;
-    std::ranges::copy(values, t.tensor.host<float>().begin());
+  for (const auto& [box, tensor] : parameters.state(false)) {
+    const auto values = golden.read<float>(box.name.substr(std::string("weights/").size()));
+    ASSERT_EQ(static_cast<std::int64_t>(values.size()), tensor.size()) << box.name;
+    std::ranges::copy(values, tensor.host<float>().begin());
   }
 }
 
@@ -101,20 +101,16 @@ void expect_near(double actual, double expected, double scale, const std::string
 // whole row) is held to the scale of the others.
 void expect_gradients(const Golden& golden, const ParameterStore& parameters, double targets) {
   const double floor = 1e-2 * golden.read<float>("grad_norms")[0];
-  for (const ParameterStore::Slot& slot : parameters.slots()) {
-    const Tensor whole = parameters.view(parameters.gradients(), slot);
-    std::int64_t row = 0;
-    for (const Piece& piece : slot.parameter->pieces) {
-      const auto expected = golden.read<float>("grad." + piece.name);
-      const auto actual = whole.rows(row, row + piece.rows).host<float>();
-      row += piece.rows;
-      double worst = 0, largest = 0;
-      for (std::size_t i = 0; i < expected.size(); ++i) {
-        worst = std::max(worst, std::abs(actual[i] / targets - expected[i]));
-        largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
-      }
-      EXPECT_LE(worst, kTolerance * std::max(largest, floor)) << piece.name;
+  for (const auto& [box, tensor] : parameters.gradients()) {
+    const std::string name = box.name.substr(std::string("gradients/").size());
+    const auto expected = golden.read<float>("grad." + name);
+    const auto actual = tensor.host<float>();
+    double worst = 0, largest = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      worst = std::max(worst, std::abs(actual[i] / targets - expected[i]));
+      largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
     }
+    EXPECT_LE(worst, kTolerance * std::max(largest, floor)) << name;
   }
 }
 

@@ -40,8 +40,10 @@ TEST(Rehearsal, OfAllRanksIsVerified) {
   for (const std::string reduce : {"fast", "exact"})
     for (const int ranks : {1, 2, 4, 8}) {
       std::istringstream text(kRecipe);
-      const Config config = parse_recipe(
-          text, "test.ini", {{"parallel.reduce", reduce}, {"train.accumulation", "3"}});
+      const Config config = parse_recipe(text, "test.ini",
+                                         {{"parallel.reduce", reduce},
+                                          {"parallel.zero", std::to_string(ranks / 4)},
+                                          {"train.accumulation", "3"}});
       Job job{
           .scripts = {}, .script_of_rank = {}, .communicators = communicators_of({.dp = ranks})};
       for (int rank = 0; rank < ranks; ++rank) {

@@ -76,6 +76,24 @@ TEST(TensorBox, RowsOfWholeTensorsAreOneRun) {
   EXPECT_EQ(num_runs(whole, columns), 4);
 }
 
+TEST(TensorBox, RangesAreBoxesOfTheirElementsInOrder) {
+  const TensorBox box{"t", DType::f32, {9, 5, 6, 7}, {2, 1, 0, 3}, {3, 4, 3, 2}};
+  for (std::int64_t begin = 0; begin <= 72; ++begin)
+    for (std::int64_t end = begin; end <= 72; ++end) {
+      const std::vector<std::int64_t> all = places(box);
+      std::vector<std::int64_t> found;
+      for (const TensorBox& part : boxes_of_range(box, begin, end)) {
+        check_box(part);
+        EXPECT_GT(num_elements(part.shape), 0);
+        for (const std::int64_t place : places(part)) found.push_back(place);
+      }
+      ASSERT_EQ(found, std::vector(all.begin() + begin, all.begin() + end));
+    }
+  EXPECT_EQ(boxes_of_range(whole_tensor("s", DType::f32, {}), 0, 1).size(), 1u);
+  EXPECT_EQ(boxes_of_range(whole_tensor("t", DType::f32, {4, 5}), 5, 15).size(), 1u);
+  EXPECT_THROW(boxes_of_range(box, 0, 73), Error);
+}
+
 TEST(TensorBox, NamesPartsAndRefusesThoseOutside) {
   EXPECT_EQ(text_of(whole_tensor("w", DType::f32, {4, 8})), "w");
   EXPECT_EQ(text_of({"w", DType::f32, {4, 8}, {2, 0}, {2, 8}}), "w[2:4, 0:8]");

@@ -1,0 +1,46 @@
+#pragma once
+#include <vector>
+
+#include "ops/adamw.h"
+#include "parallel/parameter_store.h"
+
+namespace fusor {
+
+struct UpdateSettings {
+  ops::AdamW adamw;
+  double weight_decay = 0;  // of parameters that decay
+  double clip = 0;          // of the norm of the mean gradient; 0: off
+};
+
+// The end of a step, for the stages of this rank:
+//   1. completes the gradients' sums over micro-batches and copies
+//   2. adds the shares of tp where a gradient is partial over it, in rank order
+//   3. adds a twin's gradient to its main's, wherever the two are
+//   4. clips by the norm over the model's parameters, each element counted once
+//   5. updates what this rank keeps, and makes the weights of its shard group anew
+// With exact sums the bits depend neither on zero, buckets, dp nor pp.
+class OptimizerStep {
+ public:
+  // The stores must outlive this.
+  OptimizerStep(std::vector<ParameterStore*> stores, const Mesh& mesh, const Device& device);
+
+  // `targets`: what the gradients, which are sums, are divided by. Collective over Mesh::world.
+  void run(const UpdateSettings& settings, double targets);
+  // f64 [1], of the mean gradient before clipping.
+  const Tensor& grad_norm() const { return grad_norm_; }
+
+ private:
+  void add_over_tp();
+  void add_twins();
+  void add_local_twin(const Bucket& bucket);
+  void clip(double max_norm, double targets);
+  void update(const Bucket& bucket, const UpdateSettings& settings);
+
+  std::vector<ParameterStore*> stores_;
+  Mesh mesh_;
+  Device device_;
+  Tensor sum_squares_;             // i64 [ops::ExactSum::kLimbs]
+  Tensor grad_scale_, grad_norm_;  // f64 [1]
+};
+
+}  // namespace fusor
