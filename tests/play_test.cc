@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include "parallel/schedule_timeline.h"
 #include "runtime/error.h"
 #include "tests/jobs.h"
+#include "tests/scheduled_job.h"
 
 namespace fusor::testing {
 namespace {
@@ -55,6 +57,23 @@ TEST(Play, OneForwardOneBackwardHasItsBubble) {
         EXPECT_DOUBLE_EQ(rank.compute, micros * each + update);
         EXPECT_DOUBLE_EQ(idle, (pp - 1) * each);
       }
+    }
+}
+
+// What the rules of a play make of a schedule, messages and waits included, is what it takes by its
+// entries alone, and these are the published bubbles (schedule_test).
+TEST(Play, SchedulesTakeTheirTime) {
+  for (const ScheduleKind kind :
+       {ScheduleKind::gpipe, ScheduleKind::one_f_one_b, ScheduleKind::interleaved,
+        ScheduleKind::zero_bubble, ScheduleKind::zero_bubble_v})
+    for (const int pp : {2, 4}) {
+      const bool several = kind == ScheduleKind::interleaved || kind == ScheduleKind::zero_bubble_v;
+      const StageGraph chain = StageGraph::chain(several ? 2 * pp : pp);
+      const Schedule schedule = make_schedule(kind, chain, pp, 12);
+      UnitClock clock;
+      const Played played = play(scheduled_job(schedule, chain, {.pp = pp}), &clock);
+      const Timeline timeline = timeline_of(schedule, chain, StageCosts::unit(schedule));
+      EXPECT_DOUBLE_EQ(played.seconds, timeline.makespan) << name_of(kind) << ' ' << pp;
     }
 }
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
+#include <set>
 
 #include "parallel/comm_plan.h"
 #include "runtime/error.h"
@@ -12,6 +14,7 @@
 #include "runtime/world.h"
 #include "tests/breakages.h"
 #include "tests/jobs.h"
+#include "tests/scheduled_job.h"
 
 namespace fusor::testing {
 namespace {
@@ -32,6 +35,47 @@ TEST(Verifier, RefusesNoValidJob) {
         for (int tp = 1; tp <= 2; ++tp)
           EXPECT_EQ(failure_of(pipeline_job(pp, micros, dp, tp)), "")
               << pp << ' ' << micros << ' ' << dp << ' ' << tp;
+}
+
+std::vector<std::pair<std::string, Job>> scheduled_jobs(int pp, int micros, int tp) {
+  std::vector<std::pair<std::string, Job>> jobs;
+  for (const ScheduleKind kind :
+       {ScheduleKind::gpipe, ScheduleKind::one_f_one_b, ScheduleKind::interleaved,
+        ScheduleKind::zero_bubble, ScheduleKind::zero_bubble_v}) {
+    const bool several = kind == ScheduleKind::interleaved || kind == ScheduleKind::zero_bubble_v;
+    const StageGraph chain = StageGraph::chain(several ? 2 * pp : pp);
+    jobs.emplace_back(name_of(kind), scheduled_job(make_schedule(kind, chain, pp, micros), chain,
+                                                   {.tp = tp, .pp = pp}));
+  }
+  return jobs;
+}
+
+// A graph in which each stage reads one or two of those before it, and all are read.
+StageGraph branching(int stages, std::mt19937& random) {
+  StageGraph graph{.inputs = {{}}};
+  for (int stage = 1; stage < stages; ++stage) {
+    std::set<int> inputs = {stage - 1};
+    if (random() % 3 == 0) inputs.insert(static_cast<int>(random() % static_cast<unsigned>(stage)));
+    graph.inputs.emplace_back(inputs.begin(), inputs.end());
+  }
+  return graph;
+}
+
+TEST(Verifier, Passes500RandomSchedules) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 500; ++i) {
+    const auto kind = static_cast<ScheduleKind>(random() % 5);
+    const int pp = 2 + static_cast<int>(random() % 4), micros = 1 + static_cast<int>(random() % 10);
+    const bool several = kind == ScheduleKind::interleaved || kind == ScheduleKind::zero_bubble_v;
+    const StageGraph graph = branching(several ? 2 * pp : pp, random);
+    const MeshShape shape{.dp = 1 + static_cast<int>(random() % 2),
+                          .tp = 1 + static_cast<int>(random() % 2),
+                          .pp = pp};
+    const Schedule schedule = make_schedule(kind, graph, pp, micros);
+    EXPECT_EQ(failure_of(scheduled_job(schedule, graph, shape)), "")
+        << name_of(kind) << ' ' << pp << ' ' << micros << '\n'
+        << to_text(schedule);
+  }
 }
 
 TEST(Verifier, TellsThePeakAndRefusesWhatDoesNotFit) {
@@ -103,7 +147,9 @@ TEST(Verifier, CatchesEveryBreakageAndNamesTheSpot) {
   };
   int broken = 0;
   for (const auto& [name, job] : jobs) broken += expect_breakages_caught(name, job, 8);
-  EXPECT_GE(broken, 200);
+  for (const auto& [name, job] : scheduled_jobs(4, 8, 1))
+    broken += expect_breakages_caught(name, job, 4);
+  EXPECT_GE(broken, 500);
 }
 
 }  // namespace
