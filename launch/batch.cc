@@ -85,6 +85,13 @@ RunSize run_size(const Config& c, std::int64_t world_size) {
   require(size.dp * model_ranks == world_size, "the layout needs ", size.dp * model_ranks,
           " ranks (dp ", size.dp, " x tp ", p.tp, " x pp ", p.pp, " x cp ", p.cp, "), but ",
           world_size, world_size == 1 ? " runs" : " run");
+  const auto ranks = [](std::int64_t axis) { return static_cast<int>(axis); };
+  size.mesh = {.dp = ranks(size.dp),
+               .tp = ranks(p.tp),
+               .pp = ranks(p.pp),
+               .cp = ranks(p.cp),
+               .ep = ranks(p.ep),
+               .shard = ranks(p.shard)};
   divide_batch(c.train, size);
   size.steps = count_steps(c.train, size.tokens_per_step());
   require(c.optimizer.warmup_steps <= size.steps, "optimizer.warmup_steps ",

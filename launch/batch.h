@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "launch/config.h"
+#include "parallel/mesh.h"
 
 namespace fusor {
 
@@ -13,6 +14,7 @@ struct RunSize {
   std::int64_t micro_batch = 0;   // samples per forward pass of a rank
   std::int64_t accumulation = 0;  // micro-batches per rank and step
   std::int64_t dp = 1;            // data-parallel size
+  MeshShape mesh{};               // of all ranks
   std::int64_t seq_len = 0;       // tokens per sample
   std::int64_t steps = 0;         // of the optimizer
   std::int64_t tokens_per_step() const { return global_batch * seq_len; }

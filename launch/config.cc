@@ -13,11 +13,6 @@ Config resolve(Config c) {
   if (c.data.seq_len == 0) c.data.seq_len = c.model.seq_len;
   require(c.data.seq_len <= c.model.seq_len, "data.seq_len ", c.data.seq_len,
           " is longer than model.seq_len ", c.model.seq_len);
-  const auto& p = c.parallel;
-  for (const auto& [name, size] : {std::pair{"tp", p.tp}, {"pp", p.pp}, {"cp", p.cp}, {"ep", p.ep}})
-    require(size == 1, "parallel.", name, " = ", size,
-            ": only data parallelism is built so far, set it to 1");
-  require(p.zero < 3, "parallel.zero = ", p.zero, ": weights are not split yet, set it to 2");
   const auto& o = c.optimizer;
   require(o.schedule == Decay::constant || o.min_lr <= o.lr, "optimizer.min_lr ", to_text(o.min_lr),
           " is above optimizer.lr ", to_text(o.lr));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/gpt_config.h"
+#include "models/pipeline.h"
 #include "parallel/reduction_tree.h"
 #include "runtime/dtype.h"
 
@@ -23,6 +24,11 @@ struct DataConfig {
 struct ParallelConfig {
   std::int64_t dp = 0, tp = 1, pp = 1, cp = 1, ep = 1;
   std::int64_t zero = 0, shard = 0;
+  bool sequence = false;  // split activations over tp between the split layers
+  ScheduleKind schedule = ScheduleKind::one_f_one_b;
+  std::int64_t stages = 1;  // on each pipeline rank
+  std::string split;        // the parts of each stage; empty: by cost
+  Recompute recompute = Recompute::none;
   Reduce reduce = Reduce::fast;
   double bucket_mb = 25;
   std::int64_t threads = 0;

@@ -25,7 +25,10 @@ Evaluation evaluate_split(const TrainedModel& trained, const Dataset& data, std:
                 evaluation_config(config.data.seq_len, shape.samples, world.rank(), world.size()));
   std::int64_t count = loader.num_steps();
   if (batches > 0) count = std::min(count, batches);
-  return evaluate(*trained.model, count, batches_of(loader), shape, world.group(), Device());
+  const auto loss_of = [&](const std::function<TokenBatch()>& next) {
+    return trained.model->loss(next(), {}).value();
+  };
+  return evaluate(loss_of, count, batches_of(loader), shape, world.group(), Device());
 }
 
 void print_evaluation(const Evaluation& e, const TrainedModel& trained, const Dataset& data) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "parallel/reduction_tree.h"
+#include "ops/exact_sum.h"
 
 namespace fusor {
 
@@ -48,24 +48,30 @@ std::vector<std::vector<double>> gather_numbers(const Group& group, const std::v
   return all;
 }
 
-Evaluation evaluate(const Model& model, std::int64_t count, const BatchSource& next,
+double sum_over_ranks(const Group& group, const std::vector<double>& mine, const char* what) {
+  const Tensor limbs({ops::ExactSum::kLimbs}, DType::i64);
+  std::int64_t* const to = limbs.data<std::int64_t>();
+  std::fill_n(to, limbs.size(), 0);
+  ops::ExactSum sum;
+  for (const double x : mine) sum.add(x);
+  sum.add_to(to);
+  group->all_reduce(limbs, ReduceOp::sum, what).wait();
+  return ops::ExactSum::value(to);
+}
+
+Evaluation evaluate(const LossOf& loss_of, std::int64_t count, const BatchSource& next,
                     const MicroShape& shape, const Group& group, const Device& device) {
-  std::vector<double> mine(static_cast<std::size_t>(count), 0);
-  std::int64_t targets = 0;
-  for (double& sum : mine) {
-    const Program program(device, "eval");
-    const Var loss = model.loss(upload(next, shape, device, &targets), {});
-    if (next) sum = loss.value().host<double>()[0];
-  }
-  mine.push_back(static_cast<double>(targets));
-  const auto ranks = gather_numbers(group, mine, "eval/losses");
-  Evaluation result;
   std::vector<double> losses;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
-    for (const auto& rank : ranks) losses.push_back(rank[i]);
-  for (const auto& rank : ranks) result.targets += static_cast<std::int64_t>(rank.back());
-  result.loss = losses.empty() ? 0 : tree_sum(std::move(losses));
-  return result;
+  double targets = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::int64_t of_batch = 0;
+    const Tensor loss = loss_of([&] { return upload(next, shape, device, &of_batch); });
+    if (!next || !loss.defined()) continue;
+    losses.push_back(loss.host<double>()[0]);
+    targets += static_cast<double>(of_batch);
+  }
+  return {.loss = sum_over_ranks(group, losses, "eval/losses"),
+          .targets = static_cast<std::int64_t>(sum_over_ranks(group, {targets}, "eval/targets"))};
 }
 
 }  // namespace fusor

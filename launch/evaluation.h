@@ -32,14 +32,21 @@ TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device
 std::vector<std::vector<double>> gather_numbers(const Group& group, const std::vector<double>& mine,
                                                 const char* what);
 
+// The sum of all ranks' numbers, none negative, rounded once: the same bits whoever holds which.
+double sum_over_ranks(const Group& group, const std::vector<double>& mine, const char* what);
+
 struct Evaluation {
   double loss = 0;  // the sum over targets, nats
   std::int64_t targets = 0;
 };
 
-// Runs `count` micro-batches of held-out data, each a program "eval", and sums over all ranks.
-// Losses are summed in the order of the data, so the result is the same on any number of ranks.
-Evaluation evaluate(const Model& model, std::int64_t count, const BatchSource& next,
+// The loss of the micro-batch that `next` gives, f64 [1]; undefined where another rank answers for
+// it. One program, "eval".
+using LossOf = std::function<Tensor(const std::function<TokenBatch()>& next)>;
+
+// Runs `count` micro-batches of held-out data and sums over all ranks: the same bits for any split
+// over ranks.
+Evaluation evaluate(const LossOf& loss_of, std::int64_t count, const BatchSource& next,
                     const MicroShape& shape, const Group& group, const Device& device);
 
 }  // namespace fusor

@@ -67,7 +67,12 @@ void visit_parallel_keys(C& c, F&& f) {
   auto& p = c.parallel;
   f(key("parallel.dp", "data-parallel size (0: all ranks)"), p.dp);
   f(key("parallel.tp", "tensor-parallel size", 1), p.tp);
-  f(key("parallel.pp", "pipeline stages", 1), p.pp);
+  f(key("parallel.sequence", "split activations over tp between the layers that tp splits"), p.sequence);
+  f(key("parallel.pp", "pipeline ranks", 1, 1 << 12), p.pp);
+  f(key("parallel.schedule", "order of the pipeline's work; a zero-bubble one splits the backward pass"), p.schedule);
+  f(key("parallel.stages", "pipeline stages on each rank (interleaved: 2 or more; zb_v: 2)", 1, 1 << 12), p.stages);
+  f(key("parallel.split", "parts of each stage: embed..block.3 | block.4..head, or 5,3 (empty: by cost)"), p.split);
+  f(key("parallel.recompute", "activations that backward computes again: none, attention's, all"), p.recompute);
   f(key("parallel.cp", "context-parallel size", 1), p.cp);
   f(key("parallel.ep", "expert-parallel size", 1), p.ep);
   f(key("parallel.zero", "what ranks with equal weights split: 1 optimizer state, 2 gradients too, 3 weights too", 0, 4), p.zero);

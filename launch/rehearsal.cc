@@ -33,12 +33,10 @@ Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
   Rehearsal r;
   {
     const Device meta = Device::meta(r.trace);
-    const auto dp = static_cast<int>(size.dp);
-    const Group world = meta_group(r.trace, rank, dp, "world");
-    Gpt model(config.model);
-    Trainer trainer(model, config, size,
-                    Mesh::over(world, {.dp = dp, .shard = static_cast<int>(config.parallel.shard)}),
-                    meta);
+    const Mesh mesh = Mesh::over(meta_group(r.trace, rank, size.mesh.size(), "world"), size.mesh,
+                                 config.parallel.sequence);
+    Gpt model(config.model, mesh);
+    Trainer trainer(model, config, size, mesh, meta);
     const Sampler sampler(config, model, meta);
     trainer.accumulate(0, {});
     trainer.update(0, {0, 0});
@@ -67,7 +65,7 @@ double estimate_step_seconds(const Trace& trace, const MachineRates& rates) {
   bool in_step = false;
   for (const TraceEvent& event : trace.events) {
     if (const auto* p = std::get_if<ProgramEvent>(&event))
-      in_step = p->begin && (p->name.starts_with("micro") || p->name == "update");
+      in_step = p->begin && p->name != "eval" && p->name != "sample";
     else if (const auto* op = std::get_if<OpEvent>(&event); op && in_step)
       seconds += std::max(op->cost.flops / rates.flops_per_second,
                           op->cost.bytes / rates.bytes_per_second);

@@ -87,12 +87,11 @@ Run::Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, 
       estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_)),
       planned_bytes_(rehearsal.memory.bytes),
       device_(Device::arena(rehearsal.memory)),
-      mesh_(Mesh::over(world.group(), {.dp = static_cast<int>(size.dp),
-                                       .shard = static_cast<int>(config.parallel.shard)})),
-      model_(config.model),
+      mesh_(Mesh::over(world.group(), size.mesh, config.parallel.sequence)),
+      model_(config.model, mesh_),
       trainer_(model_, config, size, mesh_, device_),
       sampler_(config, model_, device_),
-      saver_(trainer_.parameters(), world, config.log.dir, config.checkpoint) {}
+      saver_(trainer_.stores(), world, config.log.dir, config.checkpoint) {}
 
 void Run::say(const std::string& text) {
   if (log_ && !text.empty()) log_->say(text);
@@ -144,10 +143,10 @@ void Run::start_or_resume() {
     if (where.empty()) return;
     Checkpoint checkpoint = open_shared(where, world_);
     changes = set_state(checkpoint.state(), where);
-    read_checkpoint(checkpoint, trainer_.parameters());
+    read_checkpoint(checkpoint, trainer_.stores());
     from = "resumed from " + where + " at step " + std::to_string(state_.step);
   });
-  trainer_.parameters().publish();
+  for (const ParameterStore* store : trainer_.stores()) store->publish();
   if (world_.rank() != 0) return;
   set_aside_after(checkpoints, state_.step);
   open_logs();
@@ -178,9 +177,12 @@ void Run::train() {
   }
   start_or_resume();
   if (state_.step < size_.steps) {
-    Loader loader(data_.train,
-                  training_loader(config_, size_, trainer_.first_micro(), state_.step));
-    while (one_step(loader) && state_.step < size_.steps) {
+    std::optional<Loader> loader;
+    if (trainer_.reads_batch())
+      loader.emplace(data_.train,
+                     training_loader(config_, size_, trainer_.first_micro(), state_.step));
+    const BatchSource batches = loader ? batches_of(*loader) : BatchSource();
+    while (one_step(batches) && state_.step < size_.steps) {
     }
   }
   const Saver::Outcome end = saver_.finish();
@@ -193,9 +195,9 @@ void Run::train() {
   say(end.text);
 }
 
-bool Run::one_step(Loader& loader) {
+bool Run::one_step(const BatchSource& batches) {
   const auto begin = Clock::now();
-  trainer_.accumulate(state_.step, batches_of(loader));
+  trainer_.accumulate(state_.step, batches);
   const double word = saver_.before_update();
   const Trainer::Step step = trainer_.update(state_.step, {word, static_cast<double>(take_wish())});
   ++state_.step;
@@ -234,7 +236,7 @@ void Run::require_finite(double value, const std::string& name) const {
 
 bool Run::evaluate() {
   const LoaderConfig config =
-      evaluation_config(size_.seq_len, size_.micro_batch, world_.rank(), world_.size());
+      evaluation_config(size_.seq_len, size_.micro_batch, mesh_.place.dp, mesh_.shape.dp);
   Loader loader(*data_.val, config);
   std::int64_t count = loader.num_steps();
   if (const std::int64_t batches = config_.train.eval_batches; batches > 0)

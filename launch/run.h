@@ -49,7 +49,7 @@ class Run {
   // Returns what is not as it was, a line each.
   std::vector<std::string> set_state(const nlohmann::json& saved, const std::string& where);
   nlohmann::json state_json() const;
-  bool one_step(Loader& loader);  // false: the run ends here
+  bool one_step(const BatchSource& batches);  // false: the run ends here
   // Collective: every rank has the same value.
   void require_finite(double value, const std::string& name) const;
   bool evaluate();  // false: no gain for as long as the recipe's patience

@@ -3,17 +3,18 @@
 #include <algorithm>
 
 namespace fusor {
-Saver::Saver(const ParameterStore& parameters, const World& world, const std::string& run_folder,
+Saver::Saver(std::vector<ParameterStore*> stores, const World& world, const std::string& run_folder,
              const CheckpointConfig& config)
-    : parameters_(parameters),
+    : stores_(std::move(stores)),
       world_(world),
       config_(config),
       writer_(run_folder + "/checkpoints", world.rank(), world.size()) {}
 
 void Saver::start(std::int64_t step, nlohmann::json state) {
   std::vector<TensorSlice> slices;
-  for (const StateBox& part : parameters_.share_of_state(/*optimizer=*/true))
-    slices.push_back({part.box, {part.tensor.raw(), part.tensor.bytes()}});
+  for (const ParameterStore* store : stores_)
+    for (const StateBox& part : store->share_of_state(/*optimizer=*/true))
+      slices.push_back({part.box, {part.tensor.raw(), part.tensor.bytes()}});
   state_ = std::move(state);
   writer_.start(step, std::move(slices));
 }
@@ -69,9 +70,10 @@ Checkpoint open_shared(const std::string& path, const World& world) {
   return checkpoint;
 }
 
-void read_checkpoint(Checkpoint& checkpoint, const ParameterStore& parameters) {
-  for (const StateBox& part : parameters.state(/*optimizer=*/true))
-    checkpoint.read(part.box, {part.tensor.raw(), part.tensor.bytes()});
+void read_checkpoint(Checkpoint& checkpoint, const std::vector<ParameterStore*>& stores) {
+  for (const ParameterStore* store : stores)
+    for (const StateBox& part : store->state(/*optimizer=*/true))
+      checkpoint.read(part.box, {part.tensor.raw(), part.tensor.bytes()});
 }
 
 }  // namespace fusor

@@ -15,7 +15,7 @@ namespace fusor {
 // out), from the live memory, while the next step's forward and backward run.
 class Saver {
  public:
-  Saver(const ParameterStore& parameters, const World& world, const std::string& run_folder,
+  Saver(std::vector<ParameterStore*> stores, const World& world, const std::string& run_folder,
         const CheckpointConfig& config);
 
   // Begins to save what the parameters hold now: the run after `step` steps. `state` goes into the
@@ -37,7 +37,7 @@ class Saver {
  private:
   std::string failure_of_ranks();
 
-  const ParameterStore& parameters_;
+  std::vector<ParameterStore*> stores_;  // this rank's
   const World& world_;
   CheckpointConfig config_;
   CheckpointWriter writer_;
@@ -50,6 +50,6 @@ Checkpoint open_shared(const std::string& path, const World& world);
 
 // Reads what this rank keeps of master weights and optimizer state, saved under any layout. Then
 // ParameterStore::publish() makes the weights of all ranks follow.
-void read_checkpoint(Checkpoint& checkpoint, const ParameterStore& parameters);
+void read_checkpoint(Checkpoint& checkpoint, const std::vector<ParameterStore*>& stores);
 
 }  // namespace fusor

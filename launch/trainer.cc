@@ -1,11 +1,8 @@
 #include "launch/trainer.h"
 
-#include <algorithm>
-
 #include "launch/lr_schedule.h"
-#include "ops/add.h"
+#include "launch/stages.h"
 #include "ops/fill.h"
-#include "parallel/reduction_tree.h"
 
 namespace fusor {
 namespace {
@@ -19,8 +16,6 @@ StoreOptions store_options(const Config& config, const RunSize& size) {
           .bucket_bytes = static_cast<std::int64_t>(p.bucket_mb * (1 << 20))};
 }
 
-void call_progress(void* transport) { static_cast<Transport*>(transport)->progress(); }
-
 }  // namespace
 
 Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
@@ -29,67 +24,65 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
       size_(size),
       mesh_(mesh),
       device_(device),
-      model_(model),
-      parameters_(parameters_by_part(model_), store_options(config, size), mesh, device),
-      optimizer_({&parameters_}, mesh, device) {
+      pipeline_(model, stage_layout(model, config, size), store_options(config, size),
+                config.parallel.recompute, mesh, device),
+      optimizer_(pipeline_.stores(), mesh, device) {
   const Scope scope(device, "trainer");
-  const auto scalars = [&](std::int64_t n) { return Tensor({n}, DType::f64, device); };
-  one_ = scalars(1), losses_ = scalars(size.accumulation);
-  ops::fill(one_, 1);
-  if (mesh.dp.size() > 1) {
-    device.backend().progress = call_progress;
-    device.backend().progress_arg = mesh_.dp.operator->();
-  }
+  losses_ = Tensor({size.accumulation}, DType::f64, device);
+  for (const Group& group :
+       {mesh.tp, mesh.cp, mesh.pp, mesh.ep, mesh.data, mesh.shard, mesh.replicas, mesh.expert_data})
+    if (group.size() > 1) talking_.push_back(group);
+  if (talking_.empty()) return;
+  device.backend().progress = call_progress;
+  device.backend().progress_arg = this;
 }
 
 // The device may outlive the mesh.
 Trainer::~Trainer() { device_.backend().progress = nullptr; }
 
-void Trainer::initialize() {
-  parameters_.initialize(static_cast<std::uint64_t>(config_.train.seed));
+void Trainer::call_progress(void* trainer) {
+  for (const Group& group : static_cast<Trainer*>(trainer)->talking_) group->progress();
 }
 
-void Trainer::micro(std::int64_t step, std::int64_t i, const BatchSource& next) {
-  // The first writes gradients, the others add to them, the last sends them: what they allocate
-  // for that may differ.
-  const char* const program_name = i + 1 == size_.accumulation ? "micro.last"
-                                   : i == 0                    ? "micro.first"
-                                                               : "micro";
-  const Program program(device_, program_name);
-  const TokenBatch batch = upload(next, micro_shape(), device_, &targets_);
-  parameters_.begin_micro(i);
-  Tape tape;
-  const Var loss = model_.loss(batch, {.tape = &tape,
-                                       .training = true,
-                                       .seed = static_cast<std::uint64_t>(config_.train.seed),
-                                       .step = step,
-                                       .first_sample = (first_micro() + i) * size_.micro_batch});
-  ops::add_into(losses_.slice(i, {1}), loss.value(), false);
-  tape.backward(loss, one_);
-  parameters_.end_micro(i);
+void Trainer::initialize() {
+  for (const ParameterStore* store : stores())
+    store->initialize(static_cast<std::uint64_t>(config_.train.seed));
+}
+
+MicroShape Trainer::micro_shape() const {
+  return {size_.micro_batch, RowMap::zigzag(0, size_.seq_len, mesh_.place.cp, mesh_.shape.cp)};
 }
 
 void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
   targets_ = 0;
-  for (std::int64_t i = 0; i < size_.accumulation; ++i) micro(step, i, next);
+  std::int64_t unused = 0;
+  std::int64_t* const targets = counts_loss() ? &targets_ : &unused;
+  pipeline_.run({.pass = {.training = true,
+                          .seed = static_cast<std::uint64_t>(config_.train.seed),
+                          .step = step,
+                          .first_sample = first_micro() * size_.micro_batch},
+                 .shape = {{}, {}, size_.micro_batch, size_.seq_len},
+                 .next_batch = [&] { return upload(next, micro_shape(), device_, targets); },
+                 .losses = losses_});
 }
 
 Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   const bool rehearsal = device_.kind() == DeviceKind::meta;
-  const auto micros = static_cast<std::size_t>(size_.accumulation);
-  std::vector<double> mine(micros, 0);
-  if (!rehearsal) std::ranges::copy(losses_.host<double>(), mine.begin());
-  mine.push_back(static_cast<double>(targets_));
-  mine.insert(mine.end(), flags.begin(), flags.end());
-  Step result;
   std::vector<double> losses;
-  for (Flags& all : gather_numbers(mesh_.dp, mine, "step/losses")) {
-    losses.insert(losses.end(), all.begin(), all.begin() + size_.accumulation);
-    result.targets += rehearsal ? 1 : static_cast<std::int64_t>(all[micros]);
-    result.flags.emplace_back(all.begin() + size_.accumulation + 1, all.end());
+  if (!rehearsal && counts_loss()) {
+    const auto mine = losses_.host<double>();
+    losses.assign(mine.begin(), mine.end());
+  }
+  Step result;
+  result.loss = sum_over_ranks(mesh_.world, losses, "step/losses");
+  Flags mine{static_cast<double>(targets_)};
+  mine.insert(mine.end(), flags.begin(), flags.end());
+  for (Flags& all : gather_numbers(mesh_.world, mine, "step/flags")) {
+    result.targets += rehearsal ? 1 : static_cast<std::int64_t>(all[0]);
+    result.flags.emplace_back(all.begin() + 1, all.end());
   }
   require(result.targets > 0, "step ", step, " has no target to learn from");
-  result.loss = tree_sum(losses) / static_cast<double>(result.targets);
+  result.loss /= static_cast<double>(result.targets);
   apply(step, static_cast<double>(result.targets));
   if (!rehearsal) result.grad_norm = optimizer_.grad_norm().host<double>()[0];
   return result;
@@ -110,7 +103,11 @@ void Trainer::apply(std::int64_t step, double targets) {
 }
 
 Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
-  return fusor::evaluate(model_, count, next, micro_shape(), mesh_.dp, device_);
+  const auto loss_of = [this](const std::function<TokenBatch()>& batch) {
+    const Tensor loss = pipeline_.evaluate(batch);
+    return counts_loss() ? loss : Tensor();
+  };
+  return fusor::evaluate(loss_of, count, next, micro_shape(), mesh_.world, device_);
 }
 
 double flops_per_token(const GptConfig& config, std::int64_t seq_len) {

@@ -1,24 +1,21 @@
 #pragma once
-#include <memory>
 #include <vector>
 
 #include "launch/batch.h"
 #include "launch/config.h"
 #include "launch/evaluation.h"
 #include "models/gpt_config.h"
-#include "models/model.h"
-#include "parallel/mesh.h"
+#include "models/pipeline.h"
 #include "parallel/optimizer_step.h"
-#include "parallel/parameter_store.h"
 
 namespace fusor {
 
-// One rank of a training run: the model, its parameters, and the step. The same code runs the
-// rehearsal (a meta device and mesh, no data) and the run.
+// One rank of a training run: its stages of the model, their parameters, and the step. The same
+// code runs the rehearsal (a meta device and mesh, no data) and the run.
 class Trainer {
  public:
-  // Collective. `config` is resolved; `model`, fresh and any, gets its memory from `device` and
-  // must outlive the trainer.
+  // Collective. `config` is resolved; `model`, fresh and any, made for this mesh, gets its memory
+  // from `device` and must outlive the trainer.
   Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
           const Device& device);
   Trainer(const Trainer&) = delete;
@@ -45,27 +42,30 @@ class Trainer {
   // Runs `count` micro-batches of held-out data; sums over all ranks.
   Evaluation evaluate(std::int64_t count, const BatchSource& next);
 
-  const ParameterStore& parameters() const { return parameters_; }
+  // The stages of this rank, ascending.
+  std::vector<ParameterStore*> stores() const { return pipeline_.stores(); }
   const RunSize& size() const { return size_; }
   const Device& device() const { return device_; }
-  std::int64_t first_micro() const { return mesh_.dp.rank() * size_.accumulation; }
+  // Whether this rank reads data, and from which micro-batch of the step on.
+  bool reads_batch() const { return pipeline_.reads_batch(); }
+  std::int64_t first_micro() const { return mesh_.place.dp * size_.accumulation; }
 
  private:
-  void micro(std::int64_t step, std::int64_t i, const BatchSource& next);
-  MicroShape micro_shape() const {
-    return {size_.micro_batch, RowMap::zigzag(0, size_.seq_len, mesh_.cp.rank(), mesh_.cp.size())};
-  }
+  MicroShape micro_shape() const;
+  // The first of the ranks that have the same loss: those of a tensor-parallel group.
+  bool counts_loss() const { return pipeline_.has_loss() && mesh_.place.tp == 0; }
   void apply(std::int64_t step, double targets);
+  static void call_progress(void* trainer);
 
   Config config_;
   RunSize size_;
   Mesh mesh_;
   Device device_;
-  Model& model_;
-  ParameterStore parameters_;
+  Pipeline pipeline_;
   OptimizerStep optimizer_;
-  Tensor one_, losses_;       // f64 [1]; f64 [accumulation], sums of nats
-  std::int64_t targets_ = 0;  // of this rank's micro-batches so far
+  std::vector<Group> talking_;  // the groups that calls may be in flight on
+  Tensor losses_;               // f64 [accumulation], sums of nats
+  std::int64_t targets_ = 0;    // of this rank's micro-batches so far
 };
 
 // The peak of the model's own work: floating-point operations of forward and backward a token,

@@ -1,0 +1,397 @@
+#include "models/pipeline.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "ops/add.h"
+#include "ops/fill.h"
+
+namespace fusor {
+namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+bool computes(const Action& a, Phase phase) {
+  return a.kind == ActionKind::compute && a.phase == phase;
+}
+
+std::string_view verb(ActionKind kind) {
+  constexpr std::array<std::string_view, 5> kVerbs{"", "receive", "received", "send", "sent"};
+  return kVerbs[static_cast<std::size_t>(kind)];
+}
+
+}  // namespace
+
+Pipeline::Pipeline(Model& model, const StageLayout& layout, const StoreOptions& options,
+                   Recompute recompute, const Mesh& mesh, const Device& device)
+    : model_(model),
+      parts_(model.parts()),
+      layout_(layout),
+      compute_(options.compute),
+      recompute_(recompute),
+      mesh_(mesh),
+      device_(device) {
+  require(layout_.schedule.num_ranks() == mesh.pp.size(), "a schedule of ",
+          layout_.schedule.num_ranks(), " pipeline ranks on ", mesh.pp.size());
+  for (int stage = 0; stage < layout_.graph.size(); ++stage)
+    if (layout_.schedule.rank_of[at(stage)] == mesh.place.pp) add_stage(stage, options);
+  plan_actions(layout_.actions[at(mesh.place.pp)]);
+  const Scope scope(device, "pipeline");
+  one_ = Tensor({1}, DType::f64, device);
+  eval_loss_ = Tensor({1}, DType::f64, device);
+  ops::fill(one_, 1);
+}
+
+void Pipeline::add_stage(int index, const StoreOptions& options) {
+  auto stage = std::make_unique<Stage>(index, layout_.parts_of(index));
+  std::vector<std::vector<Parameter*>> parameters;
+  for (const int part : stage->parts) {
+    auto& of_part = parameters.emplace_back();
+    model_.visit(part, [&](Parameter& p) { of_part.push_back(&p); });
+  }
+  const std::vector<std::vector<int>> readers = layout_.graph.readers();
+  for (const int part : stage->parts) {
+    const auto reads = [&](int reader) {
+      const std::vector<int> read = crossing(index, reader);
+      return std::ranges::find(read, part) != read.end();
+    };
+    if (part + 1 == std::ssize(parts_) || std::ranges::any_of(readers[at(index)], reads))
+      stage->outputs.push_back(part);
+  }
+  StoreOptions own = options;
+  own.ties = ties_of(index);
+  stage->store = std::make_unique<ParameterStore>(parameters, own, mesh_, device_);
+  stages_.push_back(std::move(stage));
+}
+
+// The weights that a stage of another rank has too.
+std::vector<Tie> Pipeline::ties_of(int stage) {
+  std::map<const Parameter*, int> stage_of;
+  std::vector<Parameter*> twins;
+  for (int s = 0; s < layout_.graph.size(); ++s)
+    for (const int part : layout_.parts_of(s))
+      model_.visit(part, [&](Parameter& p) {
+        stage_of[&p] = s;
+        if (p.twin_of) twins.push_back(&p);
+      });
+  std::vector<Tie> ties;
+  for (Parameter* twin : twins) {
+    const int main_stage = stage_of.at(twin->twin_of), twin_stage = stage_of.at(twin);
+    if (main_stage == twin_stage) continue;
+    const auto place = [&](int s) { return layout_.schedule.rank_of[at(s)]; };
+    if (stage == main_stage) ties.push_back({twin->twin_of, place(twin_stage)});
+    if (stage == twin_stage) ties.push_back({twin, place(main_stage)});
+  }
+  return ties;
+}
+
+// The B that follows its F at once shares the F's program, so that what lives between the two is
+// packed with the rest. What stands between them does not need the F.
+void Pipeline::plan_actions(const std::vector<Action>& actions) {
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    const Action& a = actions[i];
+    std::size_t next = i + 1;
+    while (next < actions.size() && (actions[next].kind == ActionKind::post_receive ||
+                                     actions[next].kind == ActionKind::wait_send))
+      ++next;
+    const bool fused = computes(a, Phase::forward) && next < actions.size() &&
+                       computes(actions[next], Phase::backward) && actions[next].stage == a.stage &&
+                       actions[next].micro == a.micro;
+    if (!fused) {
+      actions_.push_back({a, false});
+      continue;
+    }
+    for (++i; i < next; ++i) actions_.push_back({actions[i], false});
+    actions_.push_back({a, true});
+  }
+}
+
+Pipeline::Stage* Pipeline::stage_at(int index) const {
+  const auto found = std::ranges::find(stages_, index, [](const auto& s) { return s->index; });
+  return found == stages_.end() ? nullptr : found->get();
+}
+
+bool Pipeline::reads_batch() const {
+  return std::ranges::any_of(stages_, [this](const auto& s) { return reads_batch(*s); });
+}
+
+bool Pipeline::reads_batch(const Stage& stage) const {
+  return std::ranges::any_of(stage.parts, [this](int p) { return parts_[at(p)].reads_batch; });
+}
+
+bool Pipeline::has_loss() const { return stage_at(layout_.graph.size() - 1) != nullptr; }
+
+std::vector<ParameterStore*> Pipeline::stores() const {
+  std::vector<ParameterStore*> all;
+  for (const auto& stage : stages_) all.push_back(stage->store.get());
+  return all;
+}
+
+// The first micro-batch writes gradients, the others add to them, the last sends them.
+std::string Pipeline::program_of(const Planned& planned) const {
+  const Action& a = planned.action;
+  const int micros = layout_.schedule.micros;
+  const char* const turn = a.micro + 1 == micros ? ".last" : a.micro == 0 ? ".first" : "";
+  if (planned.fused && layout_.graph.size() == 1) return std::string("micro") + turn;
+  const std::string stage = "stage." + std::to_string(a.stage);
+  if (planned.fused) return stage + ".FB" + turn;
+  if (a.kind != ActionKind::compute)
+    return stage + "." + std::string(verb(a.kind)) + "." + letter_of(a.phase) + "." +
+           std::to_string(a.other);
+  return stage + "." + letter_of(a.phase) + (a.phase == Phase::forward ? "" : turn);
+}
+
+void Pipeline::run(const Step& step) {
+  for (const Planned& planned : actions_) {
+    const Action& a = planned.action;
+    const std::string program = program_of(planned);
+    const bool repeats = a.micro > 2 && a.micro + 1 < layout_.schedule.micros;
+    if (device_.kind() == DeviceKind::meta && repeats) {
+      device_.backend().program_again(program, a.micro);
+      continue;
+    }
+    const Program running(device_, program, a.micro);
+    play(a, step);
+    if (planned.fused) backward(*stage_at(a.stage), a.micro);
+  }
+}
+
+void Pipeline::play(const Action& a, const Step& step) {
+  const MessageKey key{a.phase, a.stage, a.other, a.micro, a.kind == ActionKind::wait_receive};
+  switch (a.kind) {
+    case ActionKind::compute: {
+      Stage& stage = *stage_at(a.stage);
+      if (a.phase == Phase::forward) return forward(stage, a.micro, step);
+      return a.phase == Phase::backward ? backward(stage, a.micro) : weights(stage, a.micro);
+    }
+    case ActionKind::post_receive:
+      return post_receive(a, step.shape);
+    case ActionKind::send:
+      return send(a);
+    case ActionKind::wait_receive:
+      for (Pending& pending : messages_.at(key).pending) pending.wait();
+      return;
+    case ActionKind::wait_send:
+      for (Pending& pending : messages_.at(key).pending) pending.wait();
+      messages_.erase(key);
+  }
+}
+
+void Pipeline::forward(Stage& stage, int micro, const Step& step) {
+  Flight& flight = stage.flights[micro];
+  Pass pass = step.pass;
+  pass.tape = &flight.tape;
+  pass.first_sample += micro * step.shape.samples;
+  std::map<int, Var> values;
+  for (auto& [part, value] : take_values(stage, micro)) {
+    values[part] = Var::input(std::move(value), &flight.tape, /*wants_grad=*/true);
+    flight.inputs[part] = values[part].grad();
+  }
+  run_stage(stage, values, batch_for(stage, micro, step), pass);
+  std::map<int, Tensor> outputs;
+  for (const int part : stage.outputs) {
+    flight.outputs[part] = values[part].grad();
+    outputs[part] = values[part].value();
+  }
+  const int loss = static_cast<int>(parts_.size()) - 1;
+  if (outputs.contains(loss)) ops::add_into(step.losses.slice(micro, {1}), outputs[loss], false);
+  hand_on(stage, Phase::forward, micro, outputs);
+}
+
+void Pipeline::backward(Stage& stage, int micro) {
+  Flight& flight = stage.flights.at(micro);
+  std::vector<Tape::Root> roots;
+  for (const auto& [part, grad] : flight.outputs)
+    roots.push_back({grad, gradient_of(stage, part, micro)});
+  flight.outputs.clear();
+  if (layout_.schedule.split) {
+    flight.tape.backward_inputs(std::move(roots));
+  } else {
+    stage.store->begin_micro(micro);
+    flight.tape.backward(std::move(roots));
+    stage.store->end_micro(micro);
+  }
+  std::map<int, Tensor> gradients;
+  for (const auto& [part, grad] : std::exchange(flight.inputs, {})) gradients[part] = grad.tensor();
+  hand_on(stage, Phase::backward, micro, gradients);
+  if (!layout_.schedule.split) stage.flights.erase(micro);
+}
+
+void Pipeline::weights(Stage& stage, int micro) {
+  stage.store->begin_micro(micro);
+  stage.flights.at(micro).tape.backward_weights();
+  stage.store->end_micro(micro);
+  stage.flights.erase(micro);
+}
+
+void Pipeline::run_stage(Stage& stage, std::map<int, Var>& values, const TokenBatch& batch,
+                         const Pass& pass) {
+  run_parts(parts_, stage.parts, stage.outputs, values,
+            [&](int part, const std::vector<Var>& inputs) {
+              return run_part(stage, part, inputs, batch, pass);
+            });
+}
+
+// The part's weights are here while it runs, and while its backward pass does.
+Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
+                       const TokenBatch& batch, const Pass& pass) {
+  const Part& p = parts_[at(part)];
+  const Scope scope(device_, p.name);
+  ParameterStore* const store = stage.store.get();
+  const int i = part - stage.parts.front(), last = static_cast<int>(stage.parts.size()) - 1;
+  store->fetch(i);
+  if (i < last) store->prefetch(i + 1);
+  if (pass.tape) pass.tape->on_backward([=] { store->release(i); });
+  TokenBatch own = batch;
+  if (!p.reads_batch) own.tokens = own.targets = {};
+  const auto run = [this, part, own, pass](const std::vector<Var>& in) {
+    return model_.run(part, in, own, pass);
+  };
+  const bool again = pass.tape && recompute_ == Recompute::full && part + 1 < std::ssize(parts_);
+  Var y = again ? Tape::recompute(inputs, run) : run(inputs);
+  if (pass.tape)
+    pass.tape->on_backward([=] {
+      store->fetch(i);
+      if (i > 0) store->prefetch(i - 1);
+    });
+  store->release(i);
+  return y;
+}
+
+// Micro-batches come in ascending order; each stays until all stages here that read it have.
+TokenBatch Pipeline::batch_for(const Stage& stage, int micro, const Step& step) {
+  if (!reads_batch(stage)) return step.shape;
+  const auto readers =
+      std::ranges::count_if(stages_, [this](const auto& other) { return reads_batch(*other); });
+  if (!batches_.contains(micro)) batches_[micro] = {step.next_batch(), readers};
+  auto& [batch, left] = batches_.at(micro);
+  if (--left > 0) return batch;
+  const TokenBatch mine = std::move(batch);
+  batches_.erase(micro);
+  return mine;
+}
+
+std::vector<int> Pipeline::crossing(int from, int to) const {
+  std::vector<std::vector<int>> inputs;
+  for (const Part& part : parts_) inputs.push_back(part.inputs);
+  return parts_between(layout_.split, inputs, from, to);
+}
+
+std::map<int, Tensor> Pipeline::take_values(const Stage& stage, int micro) {
+  std::map<int, Tensor> values;
+  for (const int source : layout_.graph.inputs[at(stage.index)]) {
+    Message received;
+    if (auto node = messages_.extract({Phase::forward, stage.index, source, micro, true}); node)
+      received = std::move(node.mapped());
+    std::size_t next = 0;
+    for (const int part : crossing(source, stage.index))
+      values[part] = stage_at(source)
+                         ? local_.extract({Phase::forward, stage.index, part, micro}).mapped()
+                         : received.tensors.at(next++);
+  }
+  return values;
+}
+
+// The sum over the stages that read the value, the last first: as a tape adds them.
+Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro) {
+  if (part + 1 == std::ssize(parts_)) return one_;
+  Tensor sum;
+  const std::vector<int> readers = layout_.graph.readers()[at(stage.index)];
+  for (auto reader = readers.rbegin(); reader != readers.rend(); ++reader) {
+    const std::vector<int> read = crossing(stage.index, *reader);
+    const auto place = std::ranges::find(read, part);
+    if (place == read.end()) continue;
+    Tensor dy;
+    if (stage_at(*reader)) {
+      dy = local_.extract({Phase::backward, *reader, part, micro}).mapped();
+    } else {
+      Message& message = messages_.at({Phase::backward, stage.index, *reader, micro, true});
+      dy = std::exchange(message.tensors.at(at(static_cast<int>(place - read.begin()))), {});
+    }
+    if (!sum.defined())
+      sum = std::move(dy);
+    else
+      ops::add_into(sum, dy, true);
+  }
+  return sum;
+}
+
+// Leaves values for the stages that read them, or gradients for those that the values came from.
+void Pipeline::hand_on(const Stage& stage, Phase phase, int micro,
+                       const std::map<int, Tensor>& values) {
+  const bool ahead = phase == Phase::forward;
+  const std::vector<int> others =
+      ahead ? layout_.graph.readers()[at(stage.index)] : layout_.graph.inputs[at(stage.index)];
+  for (const int other : others) {
+    const std::vector<int> parts =
+        ahead ? crossing(stage.index, other) : crossing(other, stage.index);
+    for (const int part : parts)
+      if (stage_at(other))
+        local_[{phase, ahead ? other : stage.index, part, micro}] = values.at(part);
+      else
+        messages_[{phase, stage.index, other, micro, false}].tensors.push_back(values.at(part));
+  }
+  if (ahead) return;
+  std::erase_if(messages_, [&](const auto& entry) {  // the gradients that went in
+    const auto& [p, s, other, m, incoming] = entry.first;
+    return p == phase && s == stage.index && m == micro && incoming;
+  });
+}
+
+void Pipeline::post_receive(const Action& a, const TokenBatch& shape) {
+  const Scope scope(device_, "pipeline");
+  Message& message = messages_[{a.phase, a.stage, a.other, a.micro, true}];
+  const bool ahead = a.phase == Phase::forward;
+  for (const int part : ahead ? crossing(a.other, a.stage) : crossing(a.stage, a.other)) {
+    message.tensors.emplace_back(model_.output_shape(part, shape), compute_, device_);
+    message.pending.push_back(mesh_.pp->recv(message.tensors.back(), a.peer, name_of(a)));
+  }
+}
+
+void Pipeline::send(const Action& a) {
+  const Scope scope(device_, "pipeline");
+  Message& message = messages_.at({a.phase, a.stage, a.other, a.micro, false});
+  for (const Tensor& tensor : message.tensors)
+    message.pending.push_back(mesh_.pp->send(tensor, a.peer, name_of(a)));
+}
+
+Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
+  const Program program(device_, "eval");
+  const TokenBatch batch = next();
+  std::vector<Action> sent;
+  for (const auto& stage : stages_) {
+    for (const Action& receive : messages_of(*stage, layout_.graph.inputs[at(stage->index)])) {
+      post_receive(receive, batch);
+      play({ActionKind::wait_receive, receive.phase, receive.stage, 0, receive.other}, {});
+    }
+    std::map<int, Var> values;
+    for (auto& [part, value] : take_values(*stage, 0)) values[part] = Var::input(std::move(value));
+    run_stage(*stage, values, batch, {});
+    std::map<int, Tensor> outputs;
+    for (const int part : stage->outputs) outputs[part] = values[part].value();
+    hand_on(*stage, Phase::forward, 0, outputs);
+    for (const Action& message : messages_of(*stage, layout_.graph.readers()[at(stage->index)])) {
+      send(message);
+      sent.push_back(message);
+      sent.back().kind = ActionKind::wait_send;
+    }
+    if (stage->parts.back() + 1 == std::ssize(parts_))
+      ops::add_into(eval_loss_, outputs[stage->parts.back()], false);
+  }
+  for (const Action& message : sent) play(message, {});
+  return has_loss() ? eval_loss_ : Tensor();
+}
+
+// Of a forward pass, from or to those of the stages that are on other ranks.
+std::vector<Action> Pipeline::messages_of(const Stage& stage,
+                                          const std::vector<int>& others) const {
+  std::vector<Action> messages;
+  for (const int other : others)
+    if (!stage_at(other))
+      messages.push_back({ActionKind::send, Phase::forward, stage.index, 0, other,
+                          layout_.schedule.rank_of[at(other)]});
+  return messages;
+}
+
+}  // namespace fusor

@@ -1,0 +1,114 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "models/stage_layout.h"
+#include "parallel/parameter_store.h"
+
+namespace fusor {
+
+// Which activations are not kept for the backward pass but computed again in it.
+enum class Recompute : std::uint8_t {
+  none,
+  selective,  // of attention
+  full        // of each part between the first and the last: only what it reads is kept
+};
+
+// This rank's stages of a model. Walks the rank's actions of a step: runs stages on micro-batches,
+// each on a tape of its own, and passes values on to other stages and gradients back. Serial
+// training is a pipeline of one stage.
+//
+// Every action is a program (runtime/device.h). On a meta device the micro-batches between the
+// second and the last are not played: they repeat the second.
+class Pipeline {
+ public:
+  // Collective. The model must outlive the pipeline and stay where it is.
+  Pipeline(Model& model, const StageLayout& layout, const StoreOptions& options,
+           Recompute recompute, const Mesh& mesh, const Device& device);
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  struct Step {
+    Pass pass;         // of the first micro-batch; first_sample of the others follows
+    TokenBatch shape;  // of every micro-batch; its tensors are not read
+    // The micro-batches, ascending, on a rank where reads_batch().
+    std::function<TokenBatch()> next_batch;
+    Tensor losses;  // f64 [micros]; written where has_loss()
+  };
+  void run(const Step& step);
+  // The loss of the next micro-batch, f64 [1], without dropout; undefined where not has_loss().
+  Tensor evaluate(const std::function<TokenBatch()>& next);
+
+  bool reads_batch() const;
+  bool has_loss() const;  // the last stage is here
+  std::vector<ParameterStore*> stores() const;
+
+ private:
+  struct Flight {  // a micro-batch between the forward and the backward pass of a stage
+    Tape tape;
+    std::map<int, Grad> inputs, outputs;  // by the part whose value it is of
+  };
+  struct Stage {
+    int index;
+    std::vector<int> parts, outputs;  // outputs: those that other stages read, or the loss
+    std::unique_ptr<ParameterStore> store;
+    std::map<int, Flight> flights{};  // by micro-batch
+
+    Stage(int index, std::vector<int> parts) : index(index), parts(std::move(parts)) {}
+  };
+  struct Message {  // the values of parts on their way, and the calls that move them
+    std::vector<Tensor> tensors{};
+    std::vector<Pending> pending{};
+  };
+  struct Planned {
+    Action action;
+    bool fused;  // the F and the B of a micro-batch, in one program
+  };
+
+  void add_stage(int index, const StoreOptions& options);
+  std::vector<Tie> ties_of(int stage);
+  void plan_actions(const std::vector<Action>& actions);
+  Stage* stage_at(int index) const;
+  bool reads_batch(const Stage&) const;
+  std::string program_of(const Planned&) const;
+  void play(const Action&, const Step&);
+
+  void forward(Stage&, int micro, const Step&);
+  void backward(Stage&, int micro);
+  void weights(Stage&, int micro);
+  void post_receive(const Action&, const TokenBatch& shape);
+  void send(const Action&);
+
+  TokenBatch batch_for(const Stage&, int micro, const Step&);
+  std::map<int, Tensor> take_values(const Stage&, int micro);
+  void hand_on(const Stage&, Phase, int micro, const std::map<int, Tensor>& values);
+  Tensor gradient_of(const Stage&, int part, int micro);
+  void run_stage(Stage&, std::map<int, Var>& values, const TokenBatch&, const Pass&);
+  Var run_part(Stage&, int part, const std::vector<Var>&, const TokenBatch&, const Pass&);
+  std::vector<Action> messages_of(const Stage&, const std::vector<int>& others) const;
+  std::vector<int> crossing(int from, int to) const;
+
+  // A value or a gradient that a stage here has for a stage here, or for or from another rank.
+  using LocalKey = std::tuple<Phase, int, int, int>;          // reading stage, part, micro-batch
+  using MessageKey = std::tuple<Phase, int, int, int, bool>;  // stage, other, micro-batch, incoming
+
+  Model& model_;
+  std::vector<Part> parts_;
+  StageLayout layout_;
+  DType compute_;
+  Recompute recompute_;
+  Mesh mesh_;
+  Device device_;
+  std::vector<Planned> actions_;
+  std::vector<std::unique_ptr<Stage>> stages_;  // ascending
+  Tensor one_, eval_loss_;                      // f64 [1]
+  std::map<LocalKey, Tensor> local_;
+  std::map<MessageKey, Message> messages_;
+  std::map<int, std::pair<TokenBatch, int>> batches_;  // and the stages that still read it
+};
+
+}  // namespace fusor
