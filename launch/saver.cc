@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace fusor {
+
 Saver::Saver(std::vector<ParameterStore*> stores, const World& world, const std::string& run_folder,
              const CheckpointConfig& config)
     : stores_(std::move(stores)),

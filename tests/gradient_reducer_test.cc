@@ -3,13 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <map>
-#include <mutex>
 
 #include "parallel/parameter_store.h"
 #include "runtime/world.h"
-#include "tests/near.h"
+#include "tests/whole_tensors.h"
 
 namespace fusor {
 namespace {
@@ -45,85 +43,84 @@ void backward(std::int64_t micro, const std::vector<Parameter*>& weights) {
   tape.backward(y, Tensor({1}, DType::f64));
 }
 
-// The reduced gradients of 12 micro-batches by parameter, over `ranks`, as the ranks see them.
-std::map<std::string, std::vector<double>> reduced(int ranks, Reduce reduce,
-                                                   std::int64_t bucket_bytes, int zero = 0,
-                                                   int shard = 0) {
-  std::map<std::string, std::vector<double>> whole;
-  Weights names;
-  for (const Parameter* p : names.all())
-    whole["gradients/" + p->pieces[0].name].resize(static_cast<std::size_t>(num_elements(p->shape)),
-                                                   NAN);
-  std::mutex mutex;
-  run_ranks(ranks, [&](World& world) {
+// The reduced gradients of 12 micro-batches by parameter, over dp and cp, as the ranks see them.
+std::map<std::string, std::vector<double>> reduced(const MeshShape& shape, Reduce reduce,
+                                                   std::int64_t bucket_bytes, int zero = 0) {
+  WholeTensors whole;
+  run_ranks(shape.size(), [&](World& world) {
     Weights weights;
-    const std::int64_t micros = 12 / ranks;
+    const Mesh mesh = Mesh::over(world.group(), shape);
+    const std::int64_t micros = 12 / world.size();
+    const std::int64_t first = (mesh.place.cp * shape.dp + mesh.place.dp) * micros;
     ParameterStore store({weights.all()},
                          {.compute = DType::f64,
                           .zero = zero,
                           .reduce = reduce,
                           .micros = micros,
                           .bucket_bytes = bucket_bytes},
-                         Mesh::over(world.group(), {.dp = ranks, .shard = shard}),
-                         Device::heap(true));
+                         mesh, Device::heap(true));
     for (int step = 0; step < 2; ++step) {
       for (std::int64_t i = 0; i < micros; ++i) {
         store.begin_micro(i);
-        backward(world.rank() * micros + i, weights.all());
+        backward(first + i, weights.all());
         store.end_micro(i);
       }
       gather_texts(world.group(), "loss", "as the trainer does");
       store.finish_reduction();
     }
-    const std::lock_guard lock(mutex);
-    for (const auto& [box, tensor] : store.gradients()) {
-      const std::vector<double> values = doubles(tensor);
-      for_each_common_run(box.begin, box.shape, Shape(box.global.size(), 0), box.global,
-                          [&](std::int64_t from, std::int64_t to, std::int64_t count) {
-                            for (std::int64_t i = 0; i < count; ++i) {
-                              double& g = whole[box.name][static_cast<std::size_t>(to + i)];
-                              const double mine = values[static_cast<std::size_t>(from + i)];
-                              EXPECT_TRUE(std::isnan(g) || g == mine) << box.name;
-                              g = mine;
-                            }
-                          });
-    }
+    whole.add(store.gradients());
   });
-  return whole;
+  EXPECT_EQ(whole.gap(), "");
+  return whole.values;
 }
 
 TEST(GradientReducer, SumsWhateverTheRanksAndBucketsAndUnusedWeights) {
   Weights weights;
-  for (const int ranks : {1, 2, 3, 4, 12})
+  for (const MeshShape& shape : {MeshShape{},
+                                 {.dp = 2},
+                                 {.dp = 3},
+                                 {.dp = 4},
+                                 {.dp = 4, .shard = 2},
+                                 {.dp = 2, .cp = 3},
+                                 {.dp = 12}})
     for (const std::int64_t bucket : {64, 1024, 1 << 20})
       for (const Reduce reduce : {Reduce::fast, Reduce::exact})
-        for (const int zero : {0, 1, 2, 3})
-          for (const int shard : ranks == 4 ? std::vector{0, 2} : std::vector{0}) {
-            const auto actual = reduced(ranks, reduce, bucket, zero, shard);
-            for (std::size_t i = 0; i < 3; ++i) {
-              const auto& sum = actual.at("gradients/" + weights.all()[i]->pieces[0].name);
-              for (std::size_t e = 0; e < sum.size(); ++e) {
-                double expected = 0;
-                for (std::int64_t micro = 0; micro < 12; ++micro)
-                  if (uses(micro, i))
-                    expected += contribution(micro, i, static_cast<std::int64_t>(e));
-                ASSERT_NEAR(sum[e], expected, 1e-12)
-                    << ranks << " ranks, bucket " << bucket << ", zero " << zero;
-              }
+        for (const int zero : {0, 1, 2, 3}) {
+          const auto actual = reduced(shape, reduce, bucket, zero);
+          for (std::size_t i = 0; i < 3; ++i) {
+            const auto& sum = actual.at("gradients/" + weights.all()[i]->pieces[0].name);
+            for (std::size_t e = 0; e < sum.size(); ++e) {
+              double expected = 0;
+              for (std::int64_t micro = 0; micro < 12; ++micro)
+                if (uses(micro, i))
+                  expected += contribution(micro, i, static_cast<std::int64_t>(e));
+              ASSERT_NEAR(sum[e], expected, 1e-12)
+                  << shape.size() << " ranks, bucket " << bucket << ", zero " << zero;
             }
           }
+        }
 }
 
 TEST(GradientReducer, ExactGivesTheSameBitsForAnyRanksBucketsAndSharding) {
-  const auto one = reduced(1, Reduce::exact, 1 << 20);
-  for (const int ranks : {2, 3, 4, 6, 12})
+  const auto one = reduced({}, Reduce::exact, 1 << 20);
+  for (const MeshShape& shape : {MeshShape{.dp = 2},
+                                 {.dp = 3},
+                                 {.dp = 4},
+                                 {.dp = 6},
+                                 {.dp = 12},
+                                 {.dp = 12, .shard = 2},
+                                 {.dp = 12, .shard = 3},
+                                 {.dp = 12, .shard = 4},
+                                 {.dp = 12, .shard = 6},
+                                 {.cp = 2},
+                                 {.dp = 3, .cp = 2},
+                                 {.dp = 2, .cp = 3},
+                                 {.dp = 2, .cp = 6, .shard = 3}})
     for (const std::int64_t bucket : {64, 1 << 20})
       for (const int zero : {0, 1, 2, 3})
-        EXPECT_EQ(reduced(ranks, Reduce::exact, bucket, zero), one)
-            << ranks << " ranks, bucket " << bucket << ", zero " << zero;
-  for (const int shard : {2, 3, 4, 6})
-    for (const int zero : {1, 3})
-      EXPECT_EQ(reduced(12, Reduce::exact, 64, zero, shard), one) << shard << " ranks shard";
+        EXPECT_EQ(reduced(shape, Reduce::exact, bucket, zero), one)
+            << "dp " << shape.dp << " cp " << shape.cp << " shard " << shape.shard << " bucket "
+            << bucket << " zero " << zero;
 }
 
 }  // namespace
