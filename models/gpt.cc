@@ -142,7 +142,11 @@ Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pa
                KvCache* cache) const {
   const GptBlock& block = blocks_[index];
   const double p = dropout_of(pass);
-  const Var a = attend(block, block.norm1(x), rows, cache);
+  const auto attention = [this, &block, rows, cache](const std::vector<Var>& in) {
+    return attend(block, in[0], rows, cache);
+  };
+  const std::vector<Var> normed{block.norm1(x)};
+  const Var a = pass.recompute_attention ? Tape::recompute(normed, attention) : attention(normed);
   const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.outside);
   const Var m = mlp(block, block.norm2(y), rows, cache);
   return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.outside);

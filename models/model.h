@@ -13,8 +13,9 @@ namespace fusor {
 // Where a forward pass stands in the run. What is random in it is a function of these and of global
 // element indices, so it is the same under every layout.
 struct Pass {
-  Tape* tape = nullptr;   // records the pass; null: inference
-  bool training = false;  // dropout is on
+  Tape* tape = nullptr;              // records the pass; null: inference
+  bool training = false;             // dropout is on
+  bool recompute_attention = false;  // backward runs attention again: its activations are not kept
   std::uint64_t seed = 0;
   std::int64_t step = 0;          // of the optimizer
   std::int64_t first_sample = 0;  // of this micro-batch, within the step's global batch

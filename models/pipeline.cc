@@ -182,6 +182,7 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
   Flight& flight = stage.flights[micro];
   Pass pass = step.pass;
   pass.tape = &flight.tape;
+  pass.recompute_attention = recompute_ == Recompute::selective;
   pass.first_sample += micro * step.shape.samples;
   std::map<int, Var> values;
   for (auto& [part, value] : take_values(stage, micro)) {

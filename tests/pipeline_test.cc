@@ -125,13 +125,37 @@ INSTANTIATE_TEST_SUITE_P(
         Layout{.name = "interleaved", .pp = 2, .stages = 2, .schedule = interleaved},
         Layout{.name = "zb_h1", .pp = 3, .schedule = zero_bubble},
         Layout{.name = "zb_v", .pp = 2, .stages = 2, .schedule = zero_bubble_v},
+        Layout{.name = "selective", .recompute = Recompute::selective},
         Layout{.name = "recompute", .recompute = Recompute::full},
         Layout{
             .name = "recompute_zb", .pp = 2, .schedule = zero_bubble, .recompute = Recompute::full},
         Layout{.name = "dp", .dp = 2, .pp = 2},
         Layout{.name = "dp_zb_v", .dp = 2, .pp = 2, .stages = 2, .schedule = zero_bubble_v},
+        Layout{.name = "zero3", .dp = 2, .pp = 2, .zero = 3},
+        Layout{.name = "zero3_recompute_zb",
+               .dp = 2,
+               .pp = 2,
+               .schedule = zero_bubble,
+               .recompute = Recompute::full,
+               .zero = 3},
+        Layout{.name = "zero2", .dp = 2, .pp = 2, .zero = 2},
         Layout{.name = "zero1", .dp = 2, .pp = 2, .zero = 1}),
     [](const auto& info) { return info.param.name; });
+
+std::size_t planned_bytes(Config config, Recompute recompute) {
+  config.parallel.recompute = recompute;
+  return rehearse(config, run_size(config, 1), 0).memory.bytes;
+}
+
+TEST(Pipeline, RecomputingTakesLessMemory) {
+  Config config = tiny(false);
+  config.train.micro_batch = 8;
+  const std::size_t none = planned_bytes(config, Recompute::none),
+                    selective = planned_bytes(config, Recompute::selective),
+                    full = planned_bytes(config, Recompute::full);
+  EXPECT_LT(selective, none);
+  EXPECT_LT(full, selective);
+}
 
 }  // namespace
 }  // namespace fusor
