@@ -1,5 +1,7 @@
 #include "launch/stages.h"
 
+#include "models/gpt.h"
+
 namespace fusor {
 namespace {
 
@@ -14,8 +16,9 @@ StageSplit split_of(Model& model, const Config& config, const RunSize& size, int
           parts / (stages / p.pp));
   if (!p.split.empty()) return parse_split(p.split, names, stages);
   if (stages == 1) return {{0, parts}};
+  Gpt alone(config.model);  // of one rank, so that its calls reach nobody
   return split_by_cost(
-      part_costs(model, {{}, {}, size.micro_batch, size.seq_len}, config.train.dtype), stages);
+      part_costs(alone, {{}, {}, size.micro_batch, size.seq_len}, config.train.dtype), stages);
 }
 
 }  // namespace

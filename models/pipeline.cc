@@ -362,7 +362,8 @@ Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
   const TokenBatch batch = next();
   std::vector<Action> sent;
   for (const auto& stage : stages_) {
-    for (const Action& receive : messages_of(*stage, layout_.graph.inputs[at(stage->index)])) {
+    for (const Action& receive :
+         messages_of(*stage, ActionKind::post_receive, layout_.graph.inputs[at(stage->index)])) {
       post_receive(receive, batch);
       play({ActionKind::wait_receive, receive.phase, receive.stage, 0, receive.other}, {});
     }
@@ -372,7 +373,8 @@ Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
     std::map<int, Tensor> outputs;
     for (const int part : stage->outputs) outputs[part] = values[part].value();
     hand_on(*stage, Phase::forward, 0, outputs);
-    for (const Action& message : messages_of(*stage, layout_.graph.readers()[at(stage->index)])) {
+    for (const Action& message :
+         messages_of(*stage, ActionKind::send, layout_.graph.readers()[at(stage->index)])) {
       send(message);
       sent.push_back(message);
       sent.back().kind = ActionKind::wait_send;
@@ -385,13 +387,13 @@ Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
 }
 
 // Of a forward pass, from or to those of the stages that are on other ranks.
-std::vector<Action> Pipeline::messages_of(const Stage& stage,
+std::vector<Action> Pipeline::messages_of(const Stage& stage, ActionKind kind,
                                           const std::vector<int>& others) const {
   std::vector<Action> messages;
   for (const int other : others)
     if (!stage_at(other))
-      messages.push_back({ActionKind::send, Phase::forward, stage.index, 0, other,
-                          layout_.schedule.rank_of[at(other)]});
+      messages.push_back(
+          {kind, Phase::forward, stage.index, 0, other, layout_.schedule.rank_of[at(other)]});
   return messages;
 }
 

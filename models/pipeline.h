@@ -89,7 +89,7 @@ class Pipeline {
   Tensor gradient_of(const Stage&, int part, int micro);
   void run_stage(Stage&, std::map<int, Var>& values, const TokenBatch&, const Pass&);
   Var run_part(Stage&, int part, const std::vector<Var>&, const TokenBatch&, const Pass&);
-  std::vector<Action> messages_of(const Stage&, const std::vector<int>& others) const;
+  std::vector<Action> messages_of(const Stage&, ActionKind, const std::vector<int>& others) const;
   std::vector<int> crossing(int from, int to) const;
 
   // A value or a gradient that a stage here has for a stage here, or for or from another rank.
