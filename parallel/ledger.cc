@@ -133,7 +133,9 @@ std::ostream& operator<<(std::ostream& out, const Ledger& ledger) {
   const auto row = [&](std::string_view name, auto cell) {
     out << std::left << std::setw(kName) << name << std::right << std::setw(kColumn)
         << cell(nullptr);
-    for (const Ledger::Program& p : ledger.programs) out << std::setw(kColumn) << cell(&p);
+    for (const Ledger::Program& p : ledger.programs)
+      if (sum(p.at_peak) > 0)  // of its own: a message only passes on what others made
+        out << std::setw(std::max(kColumn, static_cast<int>(p.name.size()) + 2)) << cell(&p);
     out << '\n';
   };
   row("owner", [](const Ledger::Program* p) { return p ? p->name : std::string("all the run"); });

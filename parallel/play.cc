@@ -159,7 +159,7 @@ class Player {
     actor.host += c.issue;
     const double end = std::max(actor.now + c.seconds, actor.host);  // of the last of those merged
     record(actor, PlayedSpan::Kind::op, end - c.seconds, end, c.event, run);
-    actor.played.launch += end - c.seconds - actor.now;
+    actor.played.launch += std::max(0.0, end - c.seconds - actor.now);
     actor.now = end;
     actor.played.compute += c.seconds;
   }

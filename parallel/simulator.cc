@@ -5,6 +5,8 @@
 #include <map>
 #include <ostream>
 
+#include "parallel/ledger.h"
+
 namespace fusor {
 
 double ClusterClock::issue_seconds(const TraceEvent& event) {
@@ -78,7 +80,8 @@ std::ostream& operator<<(std::ostream& out, const StepReport& r) {
   row("waiting for slower partners", r.skew), out << '\n';
   for (const StepReport::Comm& c : r.comms) {
     row(c.what + ", exposed", c.exposed);
-    out << "  (" << percent(c.hidden) << " % of it hidden, " << c.bytes << " bytes)\n";
+    out << "  (" << percent(c.hidden) << " % of it hidden, "
+        << readable_bytes(static_cast<std::size_t>(c.bytes)) << ")\n";
   }
   out.precision(precision);
   return out;
