@@ -13,6 +13,9 @@ Config resolve(Config c) {
   if (c.data.seq_len == 0) c.data.seq_len = c.model.seq_len;
   require(c.data.seq_len <= c.model.seq_len, "data.seq_len ", c.data.seq_len,
           " is longer than model.seq_len ", c.model.seq_len);
+  require(c.parallel.zero < 3 || c.train.sample_every == 0,
+          "train.sample_every needs all weights on a rank, which parallel.zero = 3 splits: set one "
+          "of the two to 0");
   const auto& o = c.optimizer;
   require(o.schedule == Decay::constant || o.min_lr <= o.lr, "optimizer.min_lr ", to_text(o.min_lr),
           " is above optimizer.lr ", to_text(o.lr));

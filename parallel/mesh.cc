@@ -12,8 +12,10 @@ void check(const MeshShape& s, int world) {
           s.tp, " x pp ", s.pp, " x cp ", s.cp, " is ", s.size(), " ranks, but there are ", world);
   require(s.dp % s.ep == 0, "parallel.ep ", s.ep, " does not divide dp ", s.dp,
           ", the nearest that works: ", nearest_divisors(s.dp, s.ep));
-  require(s.shard >= 0 && (s.shard == 0 || s.dp * s.cp % s.shard == 0), "shard ", s.shard,
-          " does not divide dp ", s.dp, " x cp ", s.cp, " = ", s.dp * s.cp);
+  if (s.shard == 0) return;
+  require(s.shard > 0 && s.dp * s.cp % s.shard == 0, "parallel.shard ", s.shard,
+          " does not divide dp ", s.dp, " x cp ", s.cp, " = ", s.dp * s.cp,
+          ", the nearest that works: ", nearest_divisors(s.dp * s.cp, s.shard));
 }
 
 }  // namespace

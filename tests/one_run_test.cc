@@ -50,6 +50,22 @@ TEST_F(OneRun, SameBitsAcrossAStopAfterAnyStep) {
   }
 }
 
+TEST_F(OneRun, SameBitsHoweverTheStateIsSplit) {
+  const auto one = losses("one", 1);
+  const auto last = tensors("one", kSteps);
+  for (const std::string zero : {"1", "2", "3"})
+    for (const std::string shard : {"0", "2"}) {
+      const std::string how = "--parallel.zero=" + zero + " --parallel.shard=" + shard,
+                        name = "zero" + zero + "_" + shard;
+      EXPECT_EQ(losses(name, 4, how), one) << how;
+      EXPECT_EQ(tensors(name, kSteps), last) << how;
+    }
+  losses("joined", 1, "--checkpoint.resume=" + checkpoint("zero3_0", 20));
+  EXPECT_EQ(tensors("joined", kSteps), last);
+  losses("split", 4, "--parallel.zero=3 --checkpoint.resume=" + checkpoint("one", 20));
+  EXPECT_EQ(tensors("split", kSteps), last);
+}
+
 TEST_F(OneRun, FastReductionLearnsTheSameToRounding) {
   const auto exact = losses("exact", 2);
   for (const auto& [step, loss] : losses("fast", 2, "--parallel.reduce=fast"))

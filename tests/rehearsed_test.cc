@@ -28,5 +28,21 @@ TEST_F(Runs, TakeThePlannedMemoryToTheByte) {
       }
 }
 
+TEST_F(Runs, ThatSplitTheirStateTakeThePlannedMemory) {
+  int number = 0;
+  for (const std::string reduce : {"exact", "fast"})
+    for (const std::string split : {"1", "2", "3", "3 --parallel.shard=2"})
+      for (const std::string micro : {"1", "2"}) {
+        const std::string how =
+            " --train.eval_every=3 --train.steps=6 --train.micro_batch=" + micro +
+            " --parallel.reduce=" + reduce + " --parallel.zero=" + split;
+        const std::size_t planned =
+            number_after(fusor("plan tiny.ini -np 4" + how), "peak per rank: ");
+        const std::string run = "run" + std::to_string(number++);
+        const std::string output = fusor(train(run, how), 4);
+        EXPECT_EQ(number_after(output, "arena peak "), planned) << how;
+      }
+}
+
 }  // namespace
 }  // namespace fusor
