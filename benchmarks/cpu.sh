@@ -30,5 +30,7 @@ section "Attention"
 for length in 64 256 1024; do quoted "$build/benchmarks/attention_bench" 4 "$length" 12 12 64 f32; done
 section "Loading"
 quoted "$build/benchmarks/loader_bench" 256 "$cores"
+section "Communication hidden behind computing"
+command mpirun -np 2 "$build/benchmarks/overlap_bench"
 section "Start-up"
 quoted benchmarks/startup.sh "$build/launch/fusor"
