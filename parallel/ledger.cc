@@ -129,26 +129,32 @@ std::string readable_bytes(std::size_t bytes) {
 }
 
 std::ostream& operator<<(std::ostream& out, const Ledger& ledger) {
-  constexpr int kName = 16, kColumn = 14;
-  const auto row = [&](std::string_view name, auto cell) {
-    out << std::left << std::setw(kName) << name << std::right << std::setw(kColumn)
-        << cell(nullptr);
-    for (const Ledger::Program& p : ledger.programs)
-      if (sum(p.at_peak) > 0)  // of its own: a message only passes on what others made
-        out << std::setw(std::max(kColumn, static_cast<int>(p.name.size()) + 2)) << cell(&p);
-    out << '\n';
-  };
-  row("owner", [](const Ledger::Program* p) { return p ? p->name : std::string("all the run"); });
+  constexpr int kColumn = 14;
+  std::size_t name_width = std::string_view("all the run").size();
+  for (const Ledger::Program& p : ledger.programs) name_width = std::max(name_width, p.name.size());
+  // Owners that hold nothing anywhere have no column.
+  std::vector<std::size_t> owners;
   for (std::size_t owner = 0; owner < kNumOwners; ++owner)
-    row(name_of(static_cast<Owner>(owner)), [&](const Ledger::Program* p) {
-      const std::size_t bytes = p ? p->at_peak[owner] : ledger.persistent[owner];
-      return bytes ? readable_bytes(bytes) : std::string("-");
-    });
-  row("packed end", [&](const Ledger::Program* p) {
-    return readable_bytes(p ? p->end : sum(ledger.persistent));
-  });
+    if (ledger.persistent[owner] > 0 ||
+        std::ranges::any_of(ledger.programs, [&](const auto& p) { return p.at_peak[owner] > 0; }))
+      owners.push_back(owner);
+  const auto row = [&](std::string_view name, auto&& cell, std::string_view end) {
+    out << std::left << std::setw(static_cast<int>(name_width)) << name << std::right;
+    for (const std::size_t owner : owners) out << std::setw(kColumn) << cell(owner);
+    out << std::setw(kColumn) << end << '\n';
+  };
+  const auto bytes_row = [&](std::string_view name, const Ledger::Bytes& bytes, std::size_t end) {
+    const auto cell = [&](std::size_t owner) {
+      return bytes[owner] ? readable_bytes(bytes[owner]) : std::string("-");
+    };
+    row(name, cell, readable_bytes(end));
+  };
+  row(
+      "", [](std::size_t owner) { return name_of(static_cast<Owner>(owner)); }, "packed up to");
+  bytes_row("all the run", ledger.persistent, sum(ledger.persistent));
+  for (const Ledger::Program& p : ledger.programs) bytes_row(p.name, p.at_peak, p.end);
   for (const Ledger::Program& p : ledger.programs) {
-    if (p.layers.empty()) continue;
+    if (p.layers.empty() || (p.end < ledger.arena && p.name != "in flight")) continue;
     out << "largest activations in '" << p.name << "':";
     for (std::size_t i = 0; i < std::min<std::size_t>(p.layers.size(), 3); ++i)
       out << (i ? ", " : " ") << p.layers[i].scope << ' ' << readable_bytes(p.layers[i].bytes);

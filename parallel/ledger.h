@@ -33,7 +33,7 @@ struct Ledger {
 
 Ledger make_ledger(const Trace&, const MemoryPlan&);
 
-// A table for people: a row an owner, a column a program, and the peak in bytes.
+// A table for people: a row a program, a column an owner, and the peak in bytes.
 std::ostream& operator<<(std::ostream&, const Ledger&);
 
 std::string readable_bytes(std::size_t bytes);  // "1.52 GiB"
