@@ -132,7 +132,7 @@ std::ostream& operator<<(std::ostream& out, const Ledger& ledger) {
   constexpr int kColumn = 14;
   std::size_t name_width = std::string_view("all the run").size();
   for (const Ledger::Program& p : ledger.programs) name_width = std::max(name_width, p.name.size());
-  // Owners that hold nothing anywhere have no column.
+  // Owners that hold nothing anywhere have no column, programs that hold nothing no row.
   std::vector<std::size_t> owners;
   for (std::size_t owner = 0; owner < kNumOwners; ++owner)
     if (ledger.persistent[owner] > 0 ||
@@ -152,7 +152,8 @@ std::ostream& operator<<(std::ostream& out, const Ledger& ledger) {
   row(
       "", [](std::size_t owner) { return name_of(static_cast<Owner>(owner)); }, "packed up to");
   bytes_row("all the run", ledger.persistent, sum(ledger.persistent));
-  for (const Ledger::Program& p : ledger.programs) bytes_row(p.name, p.at_peak, p.end);
+  for (const Ledger::Program& p : ledger.programs)
+    if (sum(p.at_peak) > 0) bytes_row(p.name, p.at_peak, p.end);
   for (const Ledger::Program& p : ledger.programs) {
     if (p.layers.empty() || (p.end < ledger.arena && p.name != "in flight")) continue;
     out << "largest activations in '" << p.name << "':";
