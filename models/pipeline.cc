@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "ops/add.h"
@@ -86,23 +87,32 @@ std::vector<Tie> Pipeline::ties_of(int stage) {
   return ties;
 }
 
-// The B that follows its F at once shares the F's program, so that what lives between the two is
-// packed with the rest. What stands between them does not need the F.
+// Where the B of a stage follows its F at once in every micro-batch, the two share a program, so
+// that what lives between them is packed with the rest. What stands between them does not need the
+// F.
 void Pipeline::plan_actions(const std::vector<Action>& actions) {
-  for (std::size_t i = 0; i < actions.size(); ++i) {
-    const Action& a = actions[i];
+  const auto b_after = [&](std::size_t i) {  // its index, or that of the F itself
     std::size_t next = i + 1;
     while (next < actions.size() && (actions[next].kind == ActionKind::post_receive ||
                                      actions[next].kind == ActionKind::wait_send))
       ++next;
-    const bool fused = computes(a, Phase::forward) && next < actions.size() &&
-                       computes(actions[next], Phase::backward) && actions[next].stage == a.stage &&
-                       actions[next].micro == a.micro;
+    return next < actions.size() && computes(actions[next], Phase::backward) &&
+                   actions[next].stage == actions[i].stage &&
+                   actions[next].micro == actions[i].micro
+               ? next
+               : i;
+  };
+  std::set<int> apart;  // stages with an F whose B comes later
+  for (std::size_t i = 0; i < actions.size(); ++i)
+    if (computes(actions[i], Phase::forward) && b_after(i) == i) apart.insert(actions[i].stage);
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    const Action& a = actions[i];
+    const bool fused = computes(a, Phase::forward) && !apart.contains(a.stage);
     if (!fused) {
       actions_.push_back({a, false});
       continue;
     }
-    for (++i; i < next; ++i) actions_.push_back({actions[i], false});
+    for (const std::size_t b = b_after(i++); i < b; ++i) actions_.push_back({actions[i], false});
     actions_.push_back({a, true});
   }
 }
