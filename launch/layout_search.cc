@@ -65,7 +65,12 @@ class Search {
           l.parallel.sequence = tp > 1;
           l.parallel.stages = 1, l.parallel.schedule = ScheduleKind::one_f_one_b;
           l.parallel.zero = l.parallel.dp > 1 ? 1 : 0;
-          if (config_.train.global_batch % l.parallel.dp == 0) add_batches(l, all);
+          if (config_.train.global_batch % l.parallel.dp != 0) continue;
+          const std::int64_t experts = std::max<std::int64_t>(1, m.experts);
+          for (const std::int64_t ep : divisors(std::gcd(experts, l.parallel.dp), experts)) {
+            l.parallel.ep = ep;
+            add_batches(l, all);
+          }
         }
     return all;
   }
@@ -99,8 +104,8 @@ class Search {
   // Weights in the compute dtype, gradients and the optimizer's three copies, before activations.
   bool hopeless(const Layout& l) const {
     const ParallelConfig& p = l.parallel;
-    const auto weights =
-        static_cast<double>(num_parameters(config_.model)) / static_cast<double>(p.tp * p.pp);
+    const auto weights = static_cast<double>(num_parameters(config_.model)) /
+                         static_cast<double>(p.tp * p.pp * p.ep);
     const auto data = static_cast<double>(p.dp * p.cp);
     const auto wide = static_cast<double>(size_of(acc_dtype(config_.train.dtype)));
     const auto narrow = static_cast<double>(size_of(config_.train.dtype));

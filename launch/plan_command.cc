@@ -10,6 +10,7 @@
 #include "launch/timeline.h"
 #include "launch/trainer.h"
 #include "parallel/comm_plan.h"
+#include "parallel/verifier.h"
 
 namespace fusor {
 namespace {
@@ -32,10 +33,12 @@ void plan_on_this_machine(const Config& config, const RunSize& size, const Rehea
             << flops / 1e9 << " GFLOP per rank and step by 6 N + 6 L C T per token\n";
 }
 
-// A step of all ranks, played on the cluster.
+// The job of all ranks, verified, and its step played on the cluster.
 void plan_on_cluster(const Config& config, const RunSize& size, const CostModel& model,
                      const std::string& trace) {
-  const PlannedJob planned = plan_job(config, size);
+  constexpr int kEveryRank = 32;
+  const PlannedJob planned = plan_job(config, size, kEveryRank);
+  const Verified verified = verify(planned.job);
   const std::size_t peak = planned.fullest.memory.bytes;
   const auto memory = static_cast<std::size_t>(model.cluster().memory);
   ClusterClock clock(model);
@@ -44,8 +47,9 @@ void plan_on_cluster(const Config& config, const RunSize& size, const CostModel&
             << planned.fullest.ledger << '\n'
             << (peak <= memory ? "fits: " : "does not fit: ") << readable_bytes(peak) << " of the "
             << readable_bytes(memory) << " of a rank of " << model.cluster().name << '\n'
-            << planned.step.size() << " ranks, " << played.ranks.size()
-            << " that differ: every call meets its partners, none waits for ever\n\n"
+            << verified.ranks << " ranks, " << verified.colors
+            << " that differ: every call meets its partners, none waits for ever, nothing is freed "
+               "too early\n\n"
             << report(played, work_of(config, size), model.peak() * planned.step.size());
   if (trace.empty()) return;
   write_timeline(trace, planned.step, played);

@@ -22,21 +22,28 @@ Script step_of(Script script) {
 
 }  // namespace
 
-PlannedJob plan_job(const Config& config, const RunSize& size) {
+PlannedJob plan_job(const Config& config, const RunSize& size, int all_of) {
+  const MeshShape& mesh = size.mesh;
   PlannedJob planned;
-  planned.step.communicators = communicators_of(size.mesh);
-  for (int pp = 0; pp < size.mesh.pp; ++pp) {
-    const int rank = rank_at(size.mesh, {.pp = pp});
+  planned.job.communicators = planned.step.communicators = communicators_of(mesh);
+  for (int rank = 0; rank < mesh.size(); ++rank) {
+    const int first = rank_at(mesh, {.pp = place_of(mesh, rank).pp});
+    if (mesh.size() > all_of && rank > first) {
+      const int script = planned.job.script_of_rank[static_cast<std::size_t>(first)];
+      planned.job.script_of_rank.push_back(script);
+      continue;
+    }
+    planned.job.script_of_rank.push_back(static_cast<int>(planned.job.scripts.size()));
     Rehearsal rehearsal = rehearse(config, size, rank);
     Script script = script_of(rehearsal.trace);
     script.arena = rehearsal.memory.bytes;
-    planned.step.scripts.push_back(step_of(std::move(script)));
-    if (pp > 0 && rehearsal.memory.bytes <= planned.fullest.memory.bytes) continue;
+    planned.step.scripts.push_back(step_of(script));
+    planned.job.scripts.push_back(std::move(script));
+    if (rank > 0 && rehearsal.memory.bytes <= planned.fullest.memory.bytes) continue;
     planned.fullest = std::move(rehearsal);
     planned.rank = rank;
   }
-  for (int rank = 0; rank < size.mesh.size(); ++rank)
-    planned.step.script_of_rank.push_back(place_of(size.mesh, rank).pp);
+  planned.step.script_of_rank = planned.job.script_of_rank;
   return planned;
 }
 

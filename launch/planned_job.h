@@ -7,14 +7,16 @@ namespace fusor {
 
 // A run of all ranks, rehearsed.
 struct PlannedJob {
-  Job step;           // of the optimizer; without set-up, evaluation and samples
+  Job job;            // all of it: set-up, a step, evaluation and samples
+  Job step;           // of the optimizer, alone
   Rehearsal fullest;  // of the rank whose arena is largest
   int rank = 0;       // that rank
 };
 
-// Rehearses one rank of each pipeline place: the others of the place do the same work on the same
-// shapes.
-PlannedJob plan_job(const Config& config, const RunSize& size);
+// Rehearses every rank of at most `all_of` and, of more, one of each pipeline place: the others of
+// the place do the same on the same shapes, but that parallel.reduce = exact may ask some of them
+// for more memory.
+PlannedJob plan_job(const Config& config, const RunSize& size, int all_of = 0);
 
 StepWork work_of(const Config& config, const RunSize& size);
 
