@@ -25,7 +25,8 @@ class Search {
   Search(const Config& config, std::int64_t ranks, const CostModel& model,
          const std::function<void(std::size_t)>& progress)
       : config_(config), ranks_(ranks), model_(model), progress_(progress) {
-    config_.train.global_batch = run_size(config, ranks).global_batch;
+    if (config.train.global_batch == 0)
+      config_.train.global_batch = run_size(config, ranks).global_batch;
     config_.train.accumulation = 0;
     config_.train.eval_every = config_.train.sample_every = 0;
     config_.parallel.split.clear();

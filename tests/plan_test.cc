@@ -126,6 +126,13 @@ TEST(LayoutSearch, RanksWhatFitsAndSaysWhatTheOthersLose) {
   EXPECT_THAT(table.str(), HasSubstr("zb_h1"));
 }
 
+TEST(LayoutSearch, ExpertsAreSplitToo) {
+  std::set<std::int64_t> ep;
+  for (const Layout& l : search_layouts(small({{"model.experts", "4"}}), 4, a100()))
+    ep.insert(l.parallel.ep);
+  EXPECT_EQ(ep, (std::set<std::int64_t>{1, 2, 4}));
+}
+
 TEST(LayoutSearch, WhatDoesNotFitComesLast) {
   const std::vector<Layout> all = search_layouts(small({}), 4, a100());
   std::size_t least = all.front().peak, most = least;
