@@ -144,6 +144,30 @@ TEST(MemoryPlan, WhatMicroBatchesCarryLiesInLanes) {
   EXPECT_EQ(arena.high_water(), plan.bytes);
 }
 
+TEST(MemoryPlan, DroppedBytesAreForOthersUntilTheyAreRefilled) {
+  const auto run = [](const Device& d) {
+    const Tensor weights = Tensor::dropped({64}, DType::f32, d), half = weights.rows(0, 32);
+    const Program program(d, "step");
+    for (int pass = 0; pass < 2; ++pass) {
+      weights.refill();
+      if (d.kind() == DeviceKind::cpu) {
+        std::ranges::fill(weights.host<float>(), static_cast<float>(pass));
+        EXPECT_EQ(half.host<float>()[31], pass);
+      }
+      weights.drop();
+      const Tensor other({64}, DType::f32, d);
+      if (d.kind() == DeviceKind::cpu) {
+        EXPECT_THAT(thrown_by([&] { half.raw(); }), HasSubstr("no bytes"));
+      }
+    }
+    EXPECT_THAT(thrown_by([&] { weights.drop(); }), HasSubstr("without bytes was dropped"));
+  };
+  const MemoryPlan plan = rehearsed(run);
+  EXPECT_EQ(plan.bytes, 256);
+  run(Device::arena(plan));
+  run(Device::heap());
+}
+
 TEST(MemoryPlan, RefusesAProgramThatLeaksOrDoesNotRepeat) {
   EXPECT_THAT(thrown_by([] {
                 rehearsed([](const Device& d) {
