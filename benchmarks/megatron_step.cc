@@ -26,6 +26,8 @@ class RankScript {
     const auto n = static_cast<double>(run.micro_batch * run.seq_len);
     stream_ = kHalf * n * static_cast<double>(run.width);
     scores_ = kHalf * n * static_cast<double>(run.seq_len * run.heads) / run.tp;
+    rows_share_ = run.selective ? run.tp : 1;
+    between_ = stream_ / rows_share_;
   }
 
   Script operator()(const std::vector<Action>& actions) {
@@ -55,7 +57,7 @@ class RankScript {
     const CommKind kind = sends ? CommKind::send : CommKind::recv;
     std::uint64_t& id = messages_[std::tuple(kind, a.phase, a.stage)];
     if (a.kind == ActionKind::post_receive || a.kind == ActionKind::send)
-      id = begin(kind, "pp", r_.pp, rank_, a.peer, rows() * r_.width);
+      id = begin(kind, "pp", r_.pp, rank_, a.peer, rows() * r_.width / rows_share_);
     else
       wait(id);
   }
@@ -103,48 +105,74 @@ class RankScript {
   void all_reduce(const char* group, int size, std::int64_t count) {
     wait(begin(CommKind::all_reduce, group, size, 0, -1, count));
   }
-  void join() { all_reduce("tp", r_.tp, rows() * r_.width); }
-  void attention_forward() {
+  std::uint64_t begin_tp(CommKind kind, std::int64_t count) {
+    return begin(kind, "tp", r_.tp, 0, -1, count);
+  }
+  std::uint64_t begin_gather() {
+    return r_.selective ? begin_tp(CommKind::all_gather, rows() * r_.width / r_.tp) : 0;
+  }
+  void gather() { wait(begin_gather()); }
+  void join() {
+    wait(begin_tp(r_.selective ? CommKind::reduce_scatter : CommKind::all_reduce,
+                  rows() * r_.width));
+  }
+
+  void attention_core() {
     const std::int64_t heads = r_.micro_batch * r_.heads / r_.tp, d = r_.width / r_.heads;
-    gemm(rows(), 3 * r_.width / r_.tp, r_.width);
     gemm(r_.seq_len, r_.seq_len, d, heads);
     stream("softmax", 2 * scores_);
     stream("dropout", 2.5 * scores_);  // and a mask of one byte an element
     gemm(r_.seq_len, d, r_.seq_len, heads);
+  }
+  void attention_forward() {
+    gemm(rows(), 3 * r_.width / r_.tp, r_.width);
+    attention_core();
     stream("permute", 2 * stream_ / r_.tp);
     gemm(rows(), r_.width, r_.width / r_.tp);
   }
   void layer_forward() {
-    stream("layer_norm", 2 * stream_);
+    stream("layer_norm", 2 * between_);
+    gather();
     attention_forward();
     join();
-    stream("bias_dropout_add", 3.5 * stream_);
-    stream("layer_norm", 2 * stream_);
+    stream("bias_dropout_add", 3.5 * between_);
+    stream("layer_norm", 2 * between_);
+    gather();
     gemm(rows(), 4 * r_.width / r_.tp, r_.width);
     stream("bias_gelu", 8 * stream_ / r_.tp);
     gemm(rows(), r_.width, 4 * r_.width / r_.tp);
     join();
-    stream("bias_dropout_add", 3.5 * stream_);
+    stream("bias_dropout_add", 3.5 * between_);
   }
 
-  // y = x w^T: dx = dy w and dw = dy^T x.
-  void linear_backward(std::int64_t out, std::int64_t in) {
+  // y = x w^T: dx = dy w and dw = dy^T x. Of a row layer dy is gathered first.
+  void row_backward(std::int64_t out, std::int64_t in) {
+    gather();
     gemm(rows(), in, out);
     gemm(out, in, rows());
   }
+  // Of a column layer x, where it was not kept whole, is gathered during the first product.
+  void column_backward(std::int64_t out, std::int64_t in) {
+    const std::uint64_t x = begin_gather();
+    gemm(rows(), in, out);
+    wait(x);
+    gemm(out, in, rows());
+    join();
+  }
   void norm_backward() {
-    stream("layer_norm_backward", 4 * stream_);
-    stream("layer_norm_gains", 2 * stream_);
-    stream("add", 3 * stream_);
+    stream("layer_norm_backward", 4 * between_);
+    stream("layer_norm_gains", 2 * between_);
+    stream("add", 3 * between_);
   }
   void dropout_backward() {
-    stream("dropout_backward", 2.5 * stream_);
-    stream("bias_gradient", stream_);
+    stream("dropout_backward", 2.5 * between_);
+    stream("bias_gradient", between_);
   }
   void attention_backward() {
     const std::int64_t heads = r_.micro_batch * r_.heads / r_.tp, d = r_.width / r_.heads;
-    linear_backward(r_.width, r_.width / r_.tp);
+    row_backward(r_.width, r_.width / r_.tp);
     stream("permute", 2 * stream_ / r_.tp);
+    if (r_.selective) attention_core();
     gemm(r_.seq_len, r_.seq_len, d, heads);
     gemm(r_.seq_len, d, r_.seq_len, heads);
     stream("dropout_backward", 2.5 * scores_);
@@ -152,20 +180,18 @@ class RankScript {
     gemm(r_.seq_len, d, r_.seq_len, heads);
     gemm(r_.seq_len, d, r_.seq_len, heads);
     stream("permute", 6 * stream_ / r_.tp);
-    linear_backward(3 * r_.width / r_.tp, r_.width);
+    column_backward(3 * r_.width / r_.tp, r_.width);
   }
   void layer_backward() {
-    layer_forward();
+    if (!r_.selective) layer_forward();
     dropout_backward();
-    linear_backward(r_.width, 4 * r_.width / r_.tp);
+    row_backward(r_.width, 4 * r_.width / r_.tp);
     stream("gelu_backward", 12 * stream_ / r_.tp);
     stream("bias_gradient", 4 * stream_ / r_.tp);
-    linear_backward(4 * r_.width / r_.tp, r_.width);
-    join();
+    column_backward(4 * r_.width / r_.tp, r_.width);
     norm_backward();
     dropout_backward();
     attention_backward();
-    join();
     norm_backward();
   }
 
@@ -173,6 +199,7 @@ class RankScript {
   void head() {
     const std::int64_t shard = vocabulary_of(r_.tp) / r_.tp;
     const double logits = static_cast<double>(rows()) * static_cast<double>(shard);
+    gather();
     gemm(rows(), shard, r_.width);
     stream("to_f32", 6 * logits);
     stream("max", 4 * logits);
@@ -181,8 +208,7 @@ class RankScript {
     for (int i = 0; i < 3; ++i) all_reduce("tp", r_.tp, 2 * rows());  // max, target, sum of exp
     stream("loss_backward", 8 * logits);
     stream("to_f16", 6 * logits);
-    linear_backward(shard, r_.width);
-    join();
+    column_backward(shard, r_.width);
   }
 
   void forward() {
@@ -213,7 +239,9 @@ class RankScript {
 
   MegatronRun r_;
   int rank_, stage_ = 0;
-  double stream_, scores_;  // bytes of the residual stream, and of the attention scores of a layer
+  double stream_, scores_;   // bytes of the residual stream, and of the attention scores of a layer
+  std::int64_t rows_share_;  // ranks that share the rows between the split layers
+  double between_;           // bytes of the residual stream there
   std::uint64_t calls_ = 0;
   std::map<std::tuple<ActionKind, Phase, int, int>, int> programs_;
   std::map<std::tuple<CommKind, Phase, int>, std::uint64_t> messages_;  // the ids of the calls
