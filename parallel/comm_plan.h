@@ -13,6 +13,10 @@ std::string planned_collectives(const Trace&);
 // The same of a job: the calls of each script's programs, its runs, and the ranks that have it.
 std::string planned_collectives(const Job&);
 
+// Throws Error where what a rank has rehearsed for itself has other calls than the script that the
+// job gives it, with the first line that differs.
+void require_part(const Job&, int rank, const Script& rehearsed);
+
 // Compares a plan over the ranks by its hash: each must have planned the same job, in which ranks
 // have their roles. Throws Error on all ranks when one has another than rank 0, with the first line
 // that differs. Collective.

@@ -121,11 +121,11 @@ void raise_begun_twice(const Actor& actor, const CompiledScript::Call& call, int
 }
 
 void raise_not_begun(const Actor& actor, std::uint64_t id, int program, int micro) {
-  const auto& calls = actor.script->calls;
-  const auto call = std::ranges::find(calls, id, [](const auto& c) { return c.event->id; });
-  const std::string what = call == calls.end()
-                               ? "call " + std::to_string(id)
-                               : describe(*call->event) + " over " + call->event->group;
+  std::string what = "call " + std::to_string(id);
+  for (const TraceProgram& other : actor.script->script->programs)
+    for (const TraceEvent& event : other.events)
+      if (const auto* call = std::get_if<CommEvent>(&event); call && call->id == id)
+        what = describe(*call) + where(other, -1) + " over " + call->group;
   raise("rank " + std::to_string(actor.rank) + " waits" +
         where(actor.script->script->programs[static_cast<std::size_t>(program)], micro) + " for " +
         what + ", which it has not begun, or has waited for already");

@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -128,11 +129,25 @@ class ScriptWriter {
     const auto waits = all<WaitEvent>(again), known_waits = all<WaitEvent>(first);
     if (waits.size() == known_waits.size())
       for (std::size_t i = 0; i < waits.size(); ++i) calls_.unite(known_waits[i]->id, waits[i]->id);
-    const auto releases = all<ReleaseEvent>(again), known_releases = all<ReleaseEvent>(first);
-    if (releases.size() == known_releases.size())
-      for (std::size_t i = 0; i < releases.size(); ++i)
-        if (bytes_[releases[i]->id] == bytes_[known_releases[i]->id])
-          allocations_.unite(known_releases[i]->id, releases[i]->id);
+    std::vector<std::uint64_t> freed = freed_of_others(again), known = freed_of_others(first);
+    drop_common(freed, known);
+    if (freed.size() == known.size())
+      for (std::size_t i = 0; i < freed.size(); ++i)
+        if (bytes_[freed[i]] == bytes_[known[i]]) allocations_.unite(known[i], freed[i]);
+  }
+  // What a piece frees that others have made.
+  std::vector<std::uint64_t> freed_of_others(const TraceProgram& piece) {
+    std::set<std::uint64_t> own;
+    for (const AllocEvent* e : all<AllocEvent>(piece)) own.insert(e->id);
+    std::vector<std::uint64_t> freed;
+    for (const ReleaseEvent* e : all<ReleaseEvent>(piece))
+      if (!own.contains(e->id)) freed.push_back(allocations_.root(e->id));
+    return freed;
+  }
+  static void drop_common(std::vector<std::uint64_t>& a, std::vector<std::uint64_t>& b) {
+    const std::set<std::uint64_t> of_a(a.begin(), a.end()), of_b(b.begin(), b.end());
+    std::erase_if(a, [&](std::uint64_t id) { return of_b.contains(id); });
+    std::erase_if(b, [&](std::uint64_t id) { return of_a.contains(id); });
   }
 
   void rename(TraceEvent& event) {

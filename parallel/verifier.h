@@ -21,6 +21,7 @@ struct Verified {
 //    (of transfers: name, micro-batch, dtype and size);
 //  - no ranks wait for each other in a cycle. No send is taken to be buffered: what passes also
 //    runs with MPI's and NCCL's rendezvous. Where buffering would help, the message says so;
+//  - every rank has the same micro-batches, and runs no program twice for one of them;
 //  - every call that is begun is waited for;
 //  - nothing is freed while a call is under way that reads or writes it, nor before a program that
 //    still holds it, nor twice, and no micro-batch leaves memory behind;

@@ -15,6 +15,7 @@
 #include "tests/breakages.h"
 #include "tests/jobs.h"
 #include "tests/scheduled_job.h"
+#include "tests/thrown_by.h"
 
 namespace fusor::testing {
 namespace {
@@ -122,7 +123,7 @@ TEST(Verifier, PrintsTheCycle) {
 TEST(Verifier, RanksCompareWhatTheyPlannedForAll) {
   const std::string plan = planned_collectives(pipeline_job(2, 2));
   EXPECT_THAT(plan, HasSubstr("ranks 0\n"));
-  EXPECT_THAT(plan, HasSubstr("program send.F\n1 send pp f32 64 activation peer 1\n"));
+  EXPECT_THAT(plan, HasSubstr("program send.F\n1 send pp f32 64 activation peer +1\n"));
   EXPECT_THAT(plan, HasSubstr("run in F of micro-batch 1\n"));
   EXPECT_THAT(planned_collectives(pipeline_job(2, 2, 2)), HasSubstr("ranks 3\n"));
   run_ranks(3, [&](World& world) { require_same_collectives(world.group(), plan); });
@@ -137,6 +138,18 @@ TEST(Verifier, RanksCompareWhatTheyPlannedForAll) {
     EXPECT_THAT(e.what(), HasSubstr("rank 0 has 'run in F of micro-batch 1' and rank 2 has "
                                     "'run in receive.B of micro-batch 0'"));
   }
+}
+
+TEST(Verifier, RanksDoTheirParts) {
+  Job job = ring_job(4);
+  const Script of_rank_2 = job.scripts[2];
+  job.script_of_rank = {0, 0, 0, 0};
+  require_part(job, 2, of_rank_2);  // it stands at another place of the same ring
+  job.scripts[0] = ring_job(3).scripts[0];
+  EXPECT_EQ(
+      thrown_by([&] { require_part(job, 2, of_rank_2); }),
+      "rank 2 does not do its part: in line 3 of their plans its rehearsal has '2 recv cp f32 "
+      "64 block.0/kv.1 peer +3' and the job has '2 recv cp f32 64 block.0/kv.1 peer +2'");
 }
 
 TEST(Verifier, CatchesEveryBreakageAndNamesTheSpot) {
