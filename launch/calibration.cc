@@ -41,7 +41,7 @@ class Calibration {
     c.name = world_.host() + ", " + std::to_string(omp_get_max_threads()) + " threads a rank";
     c.ranks_per_node = world_.local_size();
     c.memory = static_cast<double>(available_host_memory()) / world_.local_size();
-    c.peak_f64 = best(products(DType::f64, {512}));
+    c.peak_f64 = best(products(DType::f64, {192}));
     c.peak_bf16 = best(products(DType::bf16, {768}));
     const std::vector<Rate> f32 = products(DType::f32, {16, 32, 64, 128, 256, 512, 768});
     c.peak_f32 = best(f32);
@@ -59,7 +59,7 @@ class Calibration {
   // The median of a few runs that all ranks begin together, of the slowest rank.
   double seconds(const std::function<void()>& run) {
     using Clock = std::chrono::steady_clock;
-    constexpr int kRuns = 9;
+    constexpr int kRuns = 7;
     run();
     std::vector<double> times;
     for (int i = 0; i < kRuns; ++i) {
