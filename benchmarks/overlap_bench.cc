@@ -30,7 +30,7 @@
 namespace fusor::benchmark {
 namespace {
 
-constexpr int kRounds = 15;
+constexpr int kRounds = 21;
 constexpr Link kSlow{.latency = 20e-6, .bytes_per_second = 1e9};
 
 Config config_of(const KeyValues& keys) {
@@ -61,6 +61,7 @@ class Way {
   // Seconds of a step of the rank that took the longest.
   double step() {
     world_->barrier("step");
+    tap_.seconds = {};
     const Tensor seconds({1}, DType::f64);
     seconds.host<double>()[0] = seconds_of([&] {
       trainer_.accumulate(step_, batches_);
@@ -71,7 +72,8 @@ class Way {
     return seconds.host<double>()[0];
   }
   double loss() const { return loss_; }
-  Tap& tap() { return tap_; }
+  // What the last step spent in its calls on this rank.
+  const Tap::Seconds& in_calls() const { return tap_.seconds; }
 
  private:
   Tap tap_;
@@ -87,7 +89,8 @@ class Way {
 
 struct Result {
   Times as_is, waited, without;
-  Tap tap{};  // rank 0's of all rounds as it is
+  std::array<Times, 8> calls;  // as it is: in calls of each CommKind on rank 0
+  Times progress;
 };
 
 Result measure(const Config& config, const World& world, const Link& link) {
@@ -100,13 +103,14 @@ Result measure(const Config& config, const World& world, const Link& link) {
   std::array<std::pair<Way*, Times*>, 3> turns{
       {{&as_is, &result.as_is}, {&waited, &result.waited}, {&without, &result.without}}};
   for (const auto& [way, times] : turns) way->step();
-  as_is.tap().seconds_by_kind = {}, as_is.tap().progress_seconds = 0;
   for (int round = 0; round < kRounds; ++round) {
     for (const auto& [way, times] : turns) times->seconds.push_back(way->step());
     std::ranges::rotate(turns, turns.begin() + 1);  // nobody is always the first
+    for (std::size_t kind = 0; kind < result.calls.size(); ++kind)
+      result.calls[kind].seconds.push_back(as_is.in_calls().of_kind[kind]);
+    result.progress.seconds.push_back(as_is.in_calls().progress);
   }
   require(as_is.loss() == waited.loss(), "a step depends on when its calls are waited for");
-  result.tap = as_is.tap();
   return result;
 }
 
@@ -128,11 +132,10 @@ void print(std::int64_t zero, const Link& link, const Result& r) {
   std::printf(" | %.1f | %.1f | %.1f | %.0f %% (%.0f-%.0f) | %.1f |", 1e3 * as_is, 1e3 * waited,
               1e3 * without, hidden(as_is, waited, without), shares[kRounds / 4],
               shares[kRounds - 1 - kRounds / 4], 1e3 * (as_is - without));
-  for (std::size_t kind = 0; kind < r.tap.seconds_by_kind.size(); ++kind)
-    if (const double seconds = r.tap.seconds_by_kind[kind]; seconds > 0)
-      std::printf(" %s %.1f,", name_of(static_cast<CommKind>(kind)).data(),
-                  1e3 * seconds / kRounds);
-  std::printf(" progress %.1f |\n", 1e3 * r.tap.progress_seconds / kRounds);
+  for (std::size_t kind = 0; kind < r.calls.size(); ++kind)
+    if (const double seconds = r.calls[kind].median(); seconds > 0)
+      std::printf(" %s %.1f,", name_of(static_cast<CommKind>(kind)).data(), 1e3 * seconds);
+  std::printf(" progress %.1f |\n", 1e3 * r.progress.median());
   std::fflush(stdout);
 }
 

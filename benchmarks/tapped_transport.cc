@@ -49,7 +49,7 @@ class TappedTransport final : public Transport {
     return std::make_unique<TappedTransport>(inner_.split(colors, std::move(name)), tap_);
   }
   void progress() noexcept override {
-    const Stopwatch watch(tap_.progress_seconds);
+    const Stopwatch watch(tap_.seconds.progress);
     inner_->progress();
   }
 
@@ -84,7 +84,7 @@ class TappedTransport final : public Transport {
 
   Pending start(CommCall call) override {
     if (tap_.overlap == Overlap::left_out) return {};
-    double& seconds = tap_.seconds_by_kind[static_cast<std::size_t>(call.kind)];
+    double& seconds = tap_.seconds.of_kind[static_cast<std::size_t>(call.kind)];
     Pending pending;
     {
       const Stopwatch watch(seconds);

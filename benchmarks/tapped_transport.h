@@ -26,9 +26,11 @@ struct Tap {
   using Clock = std::chrono::steady_clock;
   Overlap overlap = Overlap::as_is;
   Link link{};
-  Clock::time_point link_free{};            // when it has moved all that was begun
-  std::array<double, 8> seconds_by_kind{};  // in begin and wait, by CommKind
-  double progress_seconds = 0;              // in progress()
+  Clock::time_point link_free{};  // when it has moved all that was begun
+  struct Seconds {
+    std::array<double, 8> of_kind{};  // in begin and wait, by CommKind
+    double progress = 0;              // in progress()
+  } seconds{};
 };
 
 // `mesh` with a tap, which must outlive it, on the groups over which weights are copied: data,

@@ -162,6 +162,7 @@ void Pipeline::run(const Step& step) {
       continue;
     }
     const Program running(device_, program, a.micro);
+    if (a.kind == ActionKind::compute) stage_at(a.stage)->turns = planned.fused;
     play(a, step);
     if (planned.fused) backward(*stage_at(a.stage), a.micro);
   }
@@ -244,13 +245,15 @@ void Pipeline::run_stage(Stage& stage, std::map<int, Var>& values, const TokenBa
             });
 }
 
-// The part's weights are here while it runs, and while its backward pass does.
+// The part's weights are here while it runs, and while its backward pass does; between the two only
+// where nothing else is.
 Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
                        const TokenBatch& batch, const Pass& pass) {
   const Part& p = parts_[at(part)];
   const Scope scope(device_, p.name);
   ParameterStore* const store = stage.store.get();
   const int i = part - stage.parts.front(), last = static_cast<int>(stage.parts.size()) - 1;
+  const bool stays = pass.tape && stage.turns && i == last;
   store->fetch(i);
   if (i < last) store->prefetch(i + 1);
   if (pass.tape) pass.tape->on_backward([=] { store->release(i); });
@@ -263,10 +266,10 @@ Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
   Var y = again ? Tape::recompute(inputs, run) : run(inputs);
   if (pass.tape)
     pass.tape->on_backward([=] {
-      store->fetch(i);
+      if (!stays) store->fetch(i);
       if (i > 0) store->prefetch(i - 1);
     });
-  store->release(i);
+  if (!stays) store->release(i);
   return y;
 }
 

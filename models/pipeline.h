@@ -57,6 +57,7 @@ class Pipeline {
     std::vector<int> parts, outputs;  // outputs: those that other stages read, or the loss
     std::unique_ptr<ParameterStore> store;
     std::map<int, Flight> flights{};  // by micro-batch
+    bool turns = false;               // the backward pass follows the forward pass at once
 
     Stage(int index, std::vector<int> parts) : index(index), parts(std::move(parts)) {}
   };

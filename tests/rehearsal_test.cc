@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <sstream>
 
 #include "launch/recipe.h"
@@ -34,6 +35,43 @@ TEST(Rehearsal, ExactSumsMayTakeMoreMemoryOnSomeRanks) {
       parse_recipe(text, "test.ini", {{"parallel.reduce", "exact"}, {"train.accumulation", "3"}});
   const RunSize size = run_size(config, 2);
   EXPECT_GT(rehearse(config, size, 1).memory.bytes, rehearse(config, size, 0).memory.bytes);
+}
+
+// The calls of a kind that begin in a micro-batch, and those of them that matrix products run
+// beside.
+struct Beside {
+  int calls = 0, hidden = 0;
+  bool operator==(const Beside&) const = default;
+};
+Beside beside_products(const Trace& trace, CommKind kind) {
+  Beside count;
+  std::map<std::uint64_t, int> begun;  // the products before it
+  bool in_micro = false;
+  int products = 0;
+  for (const TraceEvent& event : trace.events) {
+    if (const auto* program = std::get_if<ProgramEvent>(&event))
+      in_micro = program->begin && program->name.starts_with("micro");
+    if (const auto* op = std::get_if<OpEvent>(&event))
+      products += op->cost.flops > 3 * op->cost.bytes ? 1 : 0;
+    if (const auto* call = std::get_if<CommEvent>(&event); call && in_micro && call->kind == kind)
+      ++count.calls, begun[call->id] = products;
+    if (const auto* wait = std::get_if<WaitEvent>(&event); wait && begun.contains(wait->id))
+      if (products > begun[wait->id]) ++count.hidden;
+  }
+  return count;
+}
+
+// Parts: embed, two blocks, head, whose weights stay from its forward to its backward pass. Embed
+// has no products: nothing hides its own first gather, that of block.0 after it, and the last two
+// sums.
+TEST(Rehearsal, WeightsComeAndGradientsGoBesideProducts) {
+  std::istringstream text(kRecipe);
+  const Config config = parse_recipe(
+      text, "test.ini",
+      {{"parallel.zero", "3"}, {"train.accumulation", "1"}, {"model.tied_embeddings", "false"}});
+  const Trace trace = rehearse(config, run_size(config, 2), 0).trace;
+  EXPECT_EQ(beside_products(trace, CommKind::all_gather), (Beside{4 + 3, 4 + 3 - 2}));
+  EXPECT_EQ(beside_products(trace, CommKind::reduce_scatter), (Beside{4, 4 - 2}));
 }
 
 TEST(Rehearsal, OfAllRanksIsVerified) {
