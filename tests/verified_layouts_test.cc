@@ -5,6 +5,7 @@
 #include <random>
 
 #include "launch/rehearsal.h"
+#include "parallel/comm_plan.h"
 #include "parallel/verifier.h"
 #include "tests/breakages.h"
 
@@ -85,6 +86,24 @@ TEST(VerifiedLayouts, RandomOnesPass) {
     const Config config = random_layout(random);
     SCOPED_TRACE(text_of(config));
     EXPECT_EQ(failure_of(job_of(config)), "");
+  }
+}
+
+// One rehearsal a pipeline place tells what all ranks do.
+TEST(VerifiedLayouts, RanksOfAPipelinePlaceMakeTheSameCalls) {
+  std::mt19937 random(3);
+  for (int i = 0; i < 50; ++i) {
+    const Config config = random_layout(random);
+    SCOPED_TRACE(text_of(config));
+    const Job all = job_of(config);
+    Job job = all;
+    const MeshShape mesh = run_size(config, ranks_of(config)).mesh;
+    for (int rank = 0; rank < job.size(); ++rank)
+      job.script_of_rank[static_cast<std::size_t>(rank)] =
+          rank_at(mesh, {.pp = place_of(mesh, rank).pp});
+    for (int rank = 0; rank < job.size(); ++rank)
+      EXPECT_NO_THROW(require_part(job, rank, all.scripts[static_cast<std::size_t>(rank)]));
+    EXPECT_EQ(failure_of(job), "");
   }
 }
 
