@@ -145,8 +145,8 @@ void bench(const KeyValues& keys) {
   Config config = config_of(keys);
   if (world.rank() == 0)
     std::printf(
-        "%.1f million parameters, %lld tokens a rank and step, buckets of %.3g MiB, %d ranks of %d "
-        "threads, %d rounds; ms.\n\n"
+        "%.1f million parameters, %lld tokens a rank and step, buckets of %.3g MiB, ranks %d, "
+        "threads of each %d, rounds %d; ms.\n\n"
         "| zero | simulated link | as it is | waited | without | hidden | exposed | in calls |\n"
         "|---|---|---|---|---|---|---|---|\n",
         static_cast<double>(num_parameters(config.model)) / 1e6,
