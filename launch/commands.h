@@ -13,5 +13,6 @@ int generate_command(const std::vector<std::string>& args);
 int train_command(const std::vector<std::string>& args);
 int plan_command(const std::vector<std::string>& args);
 int data_command(const std::vector<std::string>& args);
+int verify_layout_command(const std::vector<std::string>& args);
 
 }  // namespace fusor

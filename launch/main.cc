@@ -21,6 +21,8 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> table{
       {"train", "train a model from a dataset, as a recipe says", train_command},
       {"plan", "a run's memory, collectives and step time, before it runs", plan_command},
+      {"verify-layout", "a recipe's losses and gradients under several layouts",
+       verify_layout_command},
       {"bench", "measure this machine for fusor plan --cluster", bench_command},
       {"eval", "a trained model's loss on held-out text", eval_command},
       {"generate", "text by a trained model", generate_command},
@@ -32,7 +34,7 @@ const std::vector<Command>& commands() {
 void print_help() {
   std::cout << "usage: fusor COMMAND [ARGUMENTS]\n\n";
   for (const Command& command : commands())
-    std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ')
+    std::cout << "  " << command.name << std::string(15 - command.name.size(), ' ')
               << command.summary << '\n';
   std::cout << "\nfusor COMMAND --help lists a command's options; fusor --version prints the "
                "version.\n";

@@ -22,20 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
-                             std::int64_t start_step) {
-  return {.seq_len = size.seq_len,
-          .global_batch = size.global_batch,
-          .first = first_micro * size.micro_batch,
-          .count = size.accumulation * size.micro_batch,
-          .micro_batch = size.micro_batch,
-          .start_step = start_step,
-          .sampling = Sampling::shuffled,
-          .seed = static_cast<std::uint64_t>(config.train.seed),
-          .num_threads = static_cast<int>(config.data.loader_threads),
-          .depth = static_cast<int>(config.data.prefetch)};
-}
-
 std::string fixed(double value, int digits) {
   std::ostringstream text;
   text << std::fixed << std::setprecision(digits) << value;
@@ -62,6 +48,20 @@ std::string checkpoint_to_resume(const Config& config, const std::string& checkp
 }
 
 }  // namespace
+
+LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
+                             std::int64_t start_step) {
+  return {.seq_len = size.seq_len,
+          .global_batch = size.global_batch,
+          .first = first_micro * size.micro_batch,
+          .count = size.accumulation * size.micro_batch,
+          .micro_batch = size.micro_batch,
+          .start_step = start_step,
+          .sampling = Sampling::shuffled,
+          .seed = static_cast<std::uint64_t>(config.train.seed),
+          .num_threads = static_cast<int>(config.data.loader_threads),
+          .depth = static_cast<int>(config.data.prefetch)};
+}
 
 Dataset open_split(const Config& config, const std::string& split) {
   Dataset data(config.data.path, split, {.verify_checksums = config.data.verify});

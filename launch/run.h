@@ -19,6 +19,10 @@ namespace fusor {
 // has more token ids than the model.
 Dataset open_split(const Config& config, const std::string& split);
 
+// What the rank whose micro-batches of a step begin with first_micro reads of the training split.
+LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
+                             std::int64_t start_step);
+
 // The splits that a run reads.
 struct RunData {
   Dataset train;

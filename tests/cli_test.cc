@@ -111,6 +111,41 @@ TEST_F(BadInput, APlanIsOfARanksThreads) {
             "fusor: fusor plan: there is no rank 2 of 2\n");
 }
 
+TEST_F(BadInput, LayoutsAreVerified) {
+  const Outcome outcome =
+      run("verify-layout tiny.ini --steps 2 --layouts 'dp=2; tp=2,pp=2,schedule=zb_h1'");
+  EXPECT_EQ(outcome.status, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("dp=2                      2"));
+  EXPECT_THAT(outcome.output, HasSubstr("same bits\n"));
+  EXPECT_THAT(outcome.output, HasSubstr("tp=2,pp=2,schedule=zb_h1  4"));
+  EXPECT_THAT(outcome.output, HasSubstr("within rounding\n"));
+  write_recipe("[model]\npreset = llama-tiny\nlayers = 1\n");
+  EXPECT_THAT(run("verify-layout tiny.ini --ranks 4 --layouts tp=2").output,
+              HasSubstr("random tokens"));
+}
+
+TEST_F(BadInput, ALayoutIsToldInOneSentence) {
+  const std::vector<Mistake> rows{
+      {"", "fusor verify-layout: no --layouts given, for example --layouts \"dp=2; tp=2,pp=2\""},
+      {"--layouts ';'", "no layout is given, for example \"dp=2; tp=2,pp=2\""},
+      {"--layouts dp=2 --steps 0", "fusor verify-layout: --steps must be 1 or more, not 0"},
+      {"--layouts dp=2 --ranks 2000", "fusor verify-layout: --ranks must be 0 to 1024, not 2000"},
+      {"--layouts dq=2",
+       "layout \"dq=2\": unknown key \"parallel.dq\", did you mean "
+       "\"parallel.dp\"?"},
+      {"--layouts dp=1025",
+       "layout \"dp=1025\" takes 1025 ranks, but one process runs at most 1024"},
+      {"--layouts dp=3",
+       "layout \"dp=3\": train.global_batch 4 is not a multiple of dp 3, the "
+       "nearest that are: 3 and 6"},
+      {"--layouts 'dp=2; pp=4'",
+       "layout \"pp=4\": parallel.pp 4 x parallel.stages 1 is 4 stages, but the model has 3 parts "
+       "(the embedding, each block, the head): the most that works is parallel.pp 3"},
+  };
+  for (const Mistake& row : rows)
+    EXPECT_EQ(mistake("verify-layout tiny.ini " + row.arguments), "fusor: " + row.sentence + "\n");
+}
+
 TEST_F(BadInput, ARecipeIsToldInOneSentence) {
   const std::vector<Mistake> rows{
       // lines at the end of a recipe, in [train]
