@@ -323,10 +323,15 @@ Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro) {
       Message& message = messages_.at({Phase::backward, stage.index, *reader, micro, true});
       dy = std::exchange(message.tensors.at(at(static_cast<int>(place - read.begin()))), {});
     }
-    if (!sum.defined())
+    if (!sum.defined()) {
       sum = std::move(dy);
-    else
-      ops::add_into(sum, dy, true);
+      continue;
+    }
+    if (!sum.unique()) {  // it is the gradient of another part too
+      const Tensor shared = std::exchange(sum, empty_like(sum));
+      ops::add_into(sum, shared, false);
+    }
+    ops::add_into(sum, dy, true);
   }
   return sum;
 }

@@ -21,14 +21,19 @@ namespace {
 constexpr std::int64_t kTokens = 6, kWidth = 8, kVocab = 11;
 constexpr int kMicros = 5;
 
-// first, second: encoders of the same tokens. trunk reads both, head the trunk and `first` again.
+// first, second: encoders of the same tokens. trunk reads both and deep reads trunk; head reads
+// deep, and the encoders again, whose gradients are then one tensor.
 class TwoEncoders final : public Model {
  public:
   std::vector<Part> parts() const override {
-    return {{"first", {}, true}, {"second", {}, true}, {"trunk", {0, 1}}, {"head", {0, 2}, true}};
+    return {{"first", {}, true},
+            {"second", {}, true},
+            {"trunk", {0, 1}},
+            {"deep", {2}},
+            {"head", {0, 1, 3}, true}};
   }
   Shape output_shape(int part, const TokenBatch&) const override {
-    return part == 3 ? Shape{1} : Shape{kTokens, kWidth};
+    return part == 4 ? Shape{1} : Shape{kTokens, kWidth};
   }
   Var run(int part, const std::vector<Var>& in, const TokenBatch& batch,
           const Pass& pass) const override {
@@ -38,11 +43,12 @@ class TwoEncoders final : public Model {
     if (part == 0) return encode(table_[0], weight_[0]);
     if (part == 1) return encode(table_[1], weight_[1]);
     if (part == 2) return linear(add(in[0], in[1]), weight_[2]);
-    return cross_entropy(linear(add(in[0], in[1]), out_), batch.targets);
+    if (part == 3) return linear(in[0], weight_[3]);
+    return cross_entropy(linear(add(add(in[0], in[1]), in[2]), out_), batch.targets);
   }
   void visit(int part, const Visitor& f) override {
     if (part < 2) f(table_[static_cast<std::size_t>(part)]);
-    f(part < 3 ? weight_[static_cast<std::size_t>(part)] : out_);
+    f(part < 4 ? weight_[static_cast<std::size_t>(part)] : out_);
   }
 
  private:
@@ -50,8 +56,8 @@ class TwoEncoders final : public Model {
     return {name, Shape{rows, kWidth}, Fill{.std = 0.5}};
   }
   Parameter table_[2] = {matrix("table.0", kVocab), matrix("table.1", kVocab)};
-  Parameter weight_[3] = {matrix("weight.0", kWidth), matrix("weight.1", kWidth),
-                          matrix("weight.2", kWidth)};
+  Parameter weight_[4] = {matrix("weight.0", kWidth), matrix("weight.1", kWidth),
+                          matrix("weight.2", kWidth), matrix("weight.3", kWidth)};
   Parameter out_ = matrix("out", kVocab);
 };
 
@@ -102,14 +108,15 @@ std::vector<double> losses(const std::string& split, int stages, int ranks, Sche
 
 TEST(BranchingPipeline, LearnsTheSameWhereverItsStagesLie) {
   using enum ScheduleKind;
-  const std::vector<double> serial = losses("4", 1, 1, one_f_one_b);
+  const std::vector<double> serial = losses("5", 1, 1, one_f_one_b);
   EXPECT_GT(serial[0], serial[kMicros]);
-  EXPECT_EQ(losses("1,1,1,1", 4, 4, one_f_one_b), serial);
-  EXPECT_EQ(losses("1,1,1,1", 4, 4, gpipe), serial);
-  EXPECT_EQ(losses("1,1,1,1", 4, 2, interleaved), serial);
-  EXPECT_EQ(losses("1,1,1,1", 4, 2, zero_bubble_v), serial);
-  EXPECT_EQ(losses("2,1,1", 3, 3, zero_bubble), serial);
-  EXPECT_EQ(losses("1,3", 2, 2, one_f_one_b), serial);
+  EXPECT_EQ(losses("1,1,1,2", 4, 4, one_f_one_b), serial);
+  EXPECT_EQ(losses("1,1,1,1,1", 5, 5, gpipe), serial);
+  EXPECT_EQ(losses("1,1,2,1", 4, 2, interleaved), serial);
+  EXPECT_EQ(losses("1,1,1,2", 4, 2, zero_bubble_v), serial);
+  EXPECT_EQ(losses("2,1,1,1", 4, 2, zero_bubble_v), serial);
+  EXPECT_EQ(losses("2,1,2", 3, 3, zero_bubble), serial);
+  EXPECT_EQ(losses("1,4", 2, 2, one_f_one_b), serial);
 }
 
 }  // namespace
