@@ -106,10 +106,7 @@ Var record(Tensor value, const std::vector<Var>& inputs, Pull pull, Pull pull_we
   Tape::Step step{
       y.grad_, std::move(pull), std::move(pull_weights), {}, y.device().backend().scopes};
   for (const Var& x : inputs)
-    if (x.grad_.wanted() && x.grad_.node_->is_parameter) {
-      ++x.grad_.node_->uses;
-      step.parameters.push_back(x.grad_);
-    }
+    if (x.grad_.wanted() && x.grad_.node_->is_parameter) step.parameters.push_back(x.grad_);
   y.tape_->steps_.push_back(std::move(step));
   return y;
 }
@@ -132,14 +129,13 @@ class ScopesOf {
 
 }  // namespace
 
+void Grad::will_use(const std::vector<Grad>& parameters) {
+  for (const Grad& p : parameters) ++p.node_->uses;
+}
+
 void Grad::used(const std::vector<Grad>& parameters) {
   for (const Grad& p : parameters)
     if (--p.node_->uses == 0 && p.node_->ready) p.node_->ready();
-}
-
-Tape::~Tape() {
-  for (const Step& step : steps_)
-    for (const Grad& p : step.parameters) --p.node_->uses;
 }
 
 void Tape::backward(std::vector<Root> roots) {
@@ -161,6 +157,7 @@ void Tape::walk(std::vector<Root> roots) {
     require(root.dy.shape() == shape, "backward: y ", shape, " but dy ", root.dy.shape());
     root.y.node_->to = std::move(root.dy);
   }
+  for (const Step& step : steps_) Grad::will_use(step.parameters);
   // Ops were appended as they ran, so reverse order is already a valid topological order.
   for (; !steps_.empty(); steps_.pop_back()) {
     Step& step = steps_.back();
@@ -179,6 +176,7 @@ void Tape::pull(Step& step, const Tensor& dy) {
   for (const Grad& p : step.parameters) p.node_->later = false;
   if (!step.pull_weights) return;
   if (!weights_later_) return step.pull_weights(dy);
+  for (const Grad& p : step.parameters) --p.node_->uses;  // in this pass
   weight_steps_.push_back(
       {dy, std::move(step.pull_weights), std::exchange(step.parameters, {}), step.scopes});
 }
@@ -186,6 +184,7 @@ void Tape::pull(Step& step, const Tensor& dy) {
 void Tape::backward_weights() {
   if (weight_steps_.empty()) return;
   ScopesOf scopes(weight_steps_[0].dy.device());
+  for (const WeightStep& step : weight_steps_) Grad::will_use(step.parameters);
   for (WeightStep& step : std::exchange(weight_steps_, {})) {
     scopes.set(step.scopes);
     step.pull_weights(step.dy);

@@ -46,7 +46,7 @@ class Grad {
   // The same, to what `place` returns when that gradient is about to be written.
   void restart(std::function<Tensor()> place) const;
   bool filled() const { return node_->filled; }  // a gradient has been written since restart()
-  // Called during backward when the last op that read this weight has added its share.
+  // Called during backward when the last op of the tape that read this weight has added its share.
   void on_ready(std::function<void()> f) const { node_->ready = std::move(f); }
 
  private:
@@ -61,11 +61,12 @@ class Grad {
     Device device;
     bool is_parameter, filled = false;
     bool later = false;  // weights: not to be written before pull_weights
-    int uses = 0;  // weights: recorded ops that have not run backward yet
+    int uses = 0;        // weights: ops that read it and are still to come in the pass that runs
     std::function<void()> ready{};
     std::function<Tensor()> place{};  // weights: makes `to` where that is undefined
   };
-  // An op that read these weights has added its share to each.
+  // A pass has an op before it that read these weights; it has added its share to each.
+  static void will_use(const std::vector<Grad>& parameters);
   static void used(const std::vector<Grad>& parameters);
   bool prepare() const;  // makes `to` writable; true if it already holds a sum
 
@@ -102,8 +103,8 @@ class Var {
 using Pull = std::function<void(const Tensor& dy)>;
 
 // The result of an op. Recorded if an input carries a tape and one wants a gradient; else `pull` is
-// dropped, and with it what it saved. `pull_weights`, called after it, holds all that adds to weights'
-// gradients, so that a pipeline may do it later.
+// dropped, and with it what it saved. `pull_weights`, called after it, holds all that adds to
+// weights' gradients, so that a pipeline may do it later.
 Var record(Tensor value, const std::vector<Var>& inputs, Pull pull, Pull pull_weights = {});
 
 // The ops of one forward pass, in the order they ran. One per micro-batch in flight.
@@ -112,7 +113,6 @@ class Tape {
   Tape() = default;
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
-  ~Tape();
 
   struct Root {
     Grad y;

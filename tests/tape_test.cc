@@ -63,6 +63,32 @@ TEST(Tape, HooksRunWhereTheWalkPasses) {
   EXPECT_THAT(order, ElementsAre("second", "between", "first"));
 }
 
+// Whatever other micro-batches have recorded.
+TEST(Tape, AWeightIsReadyAfterItsLastReaderOfTheTape) {
+  for (const bool later : {false, true}) {
+    Tape first, second;
+    const Var w = weight(1);
+    int ready = 0;
+    w.grad().on_ready([&] { ++ready; });
+    const auto forward = [&](Tape& tape) {
+      return linear(linear(Var::input(noise({2, 3}, DType::f64, 2), &tape, true), w), w);
+    };
+    const Var y = forward(first), z = forward(second);
+    for (int i = 0; i < 2; ++i) {
+      Tape& tape = i == 0 ? first : second;
+      const Grad root = (i == 0 ? y : z).grad();
+      if (later) {
+        tape.backward_inputs({{root, noise({2, 3}, DType::f64, 3)}});
+        EXPECT_EQ(ready, i);
+        tape.backward_weights();
+      } else {
+        tape.backward({{root, noise({2, 3}, DType::f64, 3)}});
+      }
+      EXPECT_EQ(ready, i + 1);
+    }
+  }
+}
+
 TEST(Tape, RecomputedSegmentsKeepOnlyTheirInputs) {
   const auto kept = [](bool again) {
     Trace trace;
