@@ -101,6 +101,9 @@ class LayoutComparison {
               << config_.train.dtype << ": up to " << scientific(rounding_of(config_.train.dtype))
               << "\n\n";
     print_table(rows_);
+    if (differs_ && config_.train.dtype != DType::f64)
+      std::cout << "\n--train.dtype=f64 tells a mistake from rounding: where rounding chooses, as "
+                   "between experts, it may weigh more.\n";
   }
 
  private:
