@@ -1,6 +1,7 @@
 #include "launch/batch.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "runtime/error.h"
 
@@ -75,16 +76,51 @@ std::int64_t count_steps(const TrainConfig& t, std::int64_t tokens_per_step) {
   return t.tokens > 0 ? from_tokens : kDefaultSteps;
 }
 
+// "dp 2 x tp 2": the axes that are more than one rank.
+std::string product_of(const MeshShape& mesh) {
+  std::string text;
+  const auto add = [&](const char* name, int size) {
+    if (size > 1) text += (text.empty() ? "" : " x ") + part(name, size);
+  };
+  add("dp", mesh.dp), add("tp", mesh.tp), add("pp", mesh.pp), add("cp", mesh.cp);
+  return text;
+}
+
+// The data-parallel size: what is left of the ranks.
+std::int64_t data_parallel_size(const ParallelConfig& p, std::int64_t ranks) {
+  const std::int64_t copy = p.tp * p.pp * p.cp;
+  const auto axes = part("tp", p.tp) + " x " + part("pp", p.pp) + " x " + part("cp", p.cp);
+  const std::string run = ", but " + std::to_string(ranks) + (ranks == 1 ? " runs" : " run");
+  if (p.dp == 0) {
+    require(ranks % copy == 0, "the layout needs a multiple of ", copy, " ranks (", axes, ")", run,
+            ", the nearest that work: ", neighbours(ranks, copy));
+    return ranks / copy;
+  }
+  require(p.dp * copy == ranks, "the layout needs ", p.dp * copy, " ranks (dp ", p.dp, " x ", axes,
+          ")", run, ", the nearest that works: ",
+          ranks % copy == 0 ? part("parallel.dp", ranks / copy) : part("ranks", p.dp * copy));
+  return p.dp;
+}
+
+// What cp and parallel.sequence cut must divide.
+void require_equal_rows(const Config& c, const RunSize& size) {
+  const std::int64_t cp = size.mesh.cp, tp = size.mesh.tp, chunks = 2 * cp;
+  require(cp == 1 || size.seq_len % chunks == 0, "parallel.cp ", cp, " cuts a sequence into ",
+          chunks, " equal chunks, but data.seq_len is ", size.seq_len,
+          ", the nearest that work: ", neighbours(size.seq_len, chunks));
+  const std::int64_t rows = size.seq_len / cp;
+  require(!c.parallel.sequence || size.micro_batch * rows % tp == 0,
+          "parallel.sequence splits the rows of a micro-batch (", part("micro", size.micro_batch),
+          " x data.seq_len ", size.seq_len, " / ", part("cp", cp), " = ", size.micro_batch * rows,
+          ") evenly over ", part("tp", tp), ", the nearest train.micro_batch that works: ",
+          neighbours(size.micro_batch, tp / std::gcd(rows, tp)));
+}
+
 }  // namespace
 
 RunSize run_size(const Config& c, std::int64_t world_size) {
   const ParallelConfig& p = c.parallel;
-  const std::int64_t model_ranks = p.tp * p.pp * p.cp;
-  RunSize size{.dp = p.dp > 0 ? p.dp : std::max<std::int64_t>(1, world_size / model_ranks),
-               .seq_len = c.data.seq_len};
-  require(size.dp * model_ranks == world_size, "the layout needs ", size.dp * model_ranks,
-          " ranks (dp ", size.dp, " x tp ", p.tp, " x pp ", p.pp, " x cp ", p.cp, "), but ",
-          world_size, world_size == 1 ? " runs" : " run");
+  RunSize size{.dp = data_parallel_size(p, world_size), .seq_len = c.data.seq_len};
   const auto ranks = [](std::int64_t axis) { return static_cast<int>(axis); };
   size.mesh = {.dp = ranks(size.dp),
                .tp = ranks(p.tp),
@@ -93,6 +129,7 @@ RunSize run_size(const Config& c, std::int64_t world_size) {
                .ep = ranks(p.ep),
                .shard = ranks(p.shard)};
   divide_batch(c.train, size);
+  require_equal_rows(c, size);
   size.steps = count_steps(c.train, size.tokens_per_step());
   require(c.optimizer.warmup_steps <= size.steps, "optimizer.warmup_steps ",
           c.optimizer.warmup_steps, " is longer than the run's ", size.steps, " steps");
@@ -101,7 +138,9 @@ RunSize run_size(const Config& c, std::int64_t world_size) {
 
 std::vector<std::string> formulas(const RunSize& s) {
   const std::string tokens = std::to_string(s.tokens_per_step());
-  return {part("global batch", s.global_batch) + " = " + part("micro", s.micro_batch) + " x " +
+  const std::string axes = product_of(s.mesh);
+  return {part("ranks", s.mesh.size()) + (axes.empty() ? "" : " = " + axes),
+          part("global batch", s.global_batch) + " = " + part("micro", s.micro_batch) + " x " +
               part("accumulation", s.accumulation) + " x " + part("dp", s.dp),
           "tokens per step " + tokens + " = " + part("global batch", s.global_batch) + " x " +
               part("sequence", s.seq_len),

@@ -26,7 +26,8 @@ struct RunSize {
 // Throws Error that names the nearest values that work.
 RunSize run_size(const Config&, std::int64_t world_size);
 
-// One line each: "global batch 256 = micro 4 x accumulation 8 x dp 8", tokens per step and run.
+// One line each: "ranks 8 = dp 2 x tp 2 x pp 2", "global batch 256 = micro 4 x accumulation 8 x dp
+// 8", tokens per step and run.
 std::vector<std::string> formulas(const RunSize&);
 
 }  // namespace fusor

@@ -7,15 +7,35 @@
 #include "runtime/error.h"
 
 namespace fusor {
+namespace {
+
+// Where the recipe asks for samples: rank 0 writes them.
+void require_whole_model(const Config& c) {
+  if (c.train.sample_every == 0) return;
+  struct Axis {
+    const char* name;
+    std::int64_t value, most;
+  };
+  const ParallelConfig& p = c.parallel;
+  for (const Axis& axis : {Axis{"tp", p.tp, 1},
+                           {"pp", p.pp, 1},
+                           {"cp", p.cp, 1},
+                           {"ep", p.ep, 1},
+                           {"zero", p.zero, 2}})
+    require(axis.value <= axis.most, "train.sample_every ", c.train.sample_every,
+            " needs the whole model on a rank, which parallel.", axis.name, " ", axis.value,
+            " splits, the nearest that works: train.sample_every 0, or parallel.", axis.name, " ",
+            axis.most);
+}
+
+}  // namespace
 
 Config resolve(Config c) {
   c.model = resolve(c.model);
   if (c.data.seq_len == 0) c.data.seq_len = c.model.seq_len;
   require(c.data.seq_len <= c.model.seq_len, "data.seq_len ", c.data.seq_len,
           " is longer than model.seq_len ", c.model.seq_len);
-  require(c.parallel.zero < 3 || c.train.sample_every == 0,
-          "train.sample_every needs all weights on a rank, which parallel.zero = 3 splits: set one "
-          "of the two to 0");
+  require_whole_model(c);
   const auto& o = c.optimizer;
   require(o.schedule == Decay::constant || o.min_lr <= o.lr, "optimizer.min_lr ", to_text(o.min_lr),
           " is above optimizer.lr ", to_text(o.lr));

@@ -65,16 +65,16 @@ void visit_data_keys(C& c, F&& f) {
 template <class C, class F>
 void visit_parallel_keys(C& c, F&& f) {
   auto& p = c.parallel;
-  f(key("parallel.dp", "data-parallel size (0: all ranks)"), p.dp);
-  f(key("parallel.tp", "tensor-parallel size", 1), p.tp);
+  f(key("parallel.dp", "data-parallel size (0: what the other axes leave of the ranks)", 0, 1 << 20), p.dp);
+  f(key("parallel.tp", "tensor-parallel size", 1, 1 << 14), p.tp);
   f(key("parallel.sequence", "split activations over tp between the layers that tp splits"), p.sequence);
   f(key("parallel.pp", "pipeline ranks", 1, 1 << 12), p.pp);
   f(key("parallel.schedule", "order of the pipeline's work; a zero-bubble one splits the backward pass"), p.schedule);
   f(key("parallel.stages", "pipeline stages on each rank (interleaved: 2 or more; zb_v: 2)", 1, 1 << 12), p.stages);
   f(key("parallel.split", "parts of each stage: embed..block.3 | block.4..head, or 5,3 (empty: by cost)"), p.split);
   f(key("parallel.recompute", "activations that backward computes again: none, attention's, all"), p.recompute);
-  f(key("parallel.cp", "context-parallel size", 1), p.cp);
-  f(key("parallel.ep", "expert-parallel size", 1), p.ep);
+  f(key("parallel.cp", "context-parallel size", 1, 1 << 14), p.cp);
+  f(key("parallel.ep", "expert-parallel size; divides dp", 1, 1 << 20), p.ep);
   f(key("parallel.zero", "what ranks with equal weights split: 1 optimizer state, 2 gradients too, 3 weights too", 0, 4), p.zero);
   f(key("parallel.shard", "ranks that split one copy of these (0: all with equal weights)", 0, 1 << 20), p.shard);
   f(key("parallel.reduce", "gradient sums: fast, or exact to the bit for every layout"), p.reduce);

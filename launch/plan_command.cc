@@ -7,6 +7,7 @@
 #include "launch/layout_search.h"
 #include "launch/planned_job.h"
 #include "launch/recipe.h"
+#include "launch/stages.h"
 #include "launch/timeline.h"
 #include "launch/trainer.h"
 #include "parallel/comm_plan.h"
@@ -19,6 +20,7 @@ namespace po = boost::program_options;
 
 void print_run(const Config& config, const RunSize& size) {
   for (const std::string& line : formulas(size)) std::cout << line << '\n';
+  for (const std::string& line : describe_stages(config, size)) std::cout << line << '\n';
   std::cout << num_parameters(config.model) << " parameters, " << config.train.dtype << "\n\n";
 }
 
@@ -70,9 +72,17 @@ std::int64_t ranks_of(const ParallelConfig& p) {
   return std::max<std::int64_t>(p.dp, 1) * p.tp * p.pp * p.cp;
 }
 
+// Of a rank, or where it is -1, of the fullest, which it then is.
+Rehearsal rehearse_rank(const Config& config, const RunSize& size, int& rank) {
+  if (rank >= 0) return rehearse(config, size, rank);
+  PlannedJob planned = plan_job(config, size);
+  rank = planned.rank;
+  return std::move(planned.fullest);
+}
+
 struct Options {
   std::int64_t ranks = 0;
-  int rank = 0;
+  int rank = -1;  // -1: the fullest
   std::string cluster, trace;
 };
 
@@ -80,8 +90,7 @@ po::options_description describe(Options& o) {
   po::options_description own("plan");
   own.add_options()("ranks,N", po::value(&o.ranks),
                     "ranks of the run (default: as parallel.* says)")(
-      "rank", po::value(&o.rank)->default_value(0),
-      "whose plan: parallel.reduce = exact may ask some ranks for more memory")(
+      "rank", po::value(&o.rank), "whose plan (default: the fullest's)")(
       "collectives", "also list every collective of a step of that rank, in order")(
       "cluster", po::value(&o.cluster)->value_name("FILE"),
       "play the step of all ranks on this cluster: does it fit, how long does it take, and where "
@@ -108,7 +117,7 @@ int plan_command(const std::vector<std::string>& args) {
   if (!given->options.contains("ranks")) o.ranks = ranks_of(config.parallel);
   require(o.ranks > 0 && o.ranks <= 1 << 20, "fusor plan: a run has 1 to 1048576 ranks, not ",
           o.ranks);
-  require(o.rank >= 0 && o.rank < o.ranks, "fusor plan: there is no rank ", o.rank, " of ",
+  require(o.rank >= -1 && o.rank < o.ranks, "fusor plan: there is no rank ", o.rank, " of ",
           o.ranks);
   const bool search = given->options.contains("search");
   require(!o.cluster.empty() || (!search && o.trace.empty()),
@@ -122,8 +131,10 @@ int plan_command(const std::vector<std::string>& args) {
   print_run(config, size);
   if (model) plan_on_cluster(config, size, *model, o.trace);
   if (model && !given->options.contains("collectives")) return 0;
-  const Rehearsal rehearsal = rehearse(config, size, o.rank);
+  int rank = o.rank;
+  const Rehearsal rehearsal = rehearse_rank(config, size, rank);
   if (!model) {
+    if (o.ranks > 1) std::cout << "rank " << rank << (o.rank < 0 ? ", the fullest" : "") << ":\n";
     std::cout << rehearsal.ledger << '\n';
     plan_on_this_machine(config, size, rehearsal);
   }

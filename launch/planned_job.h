@@ -13,9 +13,9 @@ struct PlannedJob {
   int rank = 0;       // that rank
 };
 
-// Rehearses every rank of at most `all_of` and, of more, one of each pipeline place: the others of
-// the place do the same on the same shapes, but that parallel.reduce = exact may ask some of them
-// for more memory.
+// Rehearses every rank of at most `all_of` and, of more, one of each pipeline place, a fullest: the
+// others of the place do the same on the same shapes, but that parallel.reduce = exact may ask them
+// for less memory.
 PlannedJob plan_job(const Config& config, const RunSize& size, int all_of = 0);
 
 StepWork work_of(const Config& config, const RunSize& size);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "launch/sampler.h"
 #include "launch/trainer.h"
@@ -61,14 +62,21 @@ MachineRates measure_machine(DType dtype) {
 }
 
 double estimate_step_seconds(const Trace& trace, const MachineRates& rates) {
+  std::map<std::string, double> seconds_of;  // by program, of its last run so far
   double seconds = 0;
-  bool in_step = false;
+  double* program = nullptr;
   for (const TraceEvent& event : trace.events) {
-    if (const auto* p = std::get_if<ProgramEvent>(&event))
-      in_step = p->begin && p->name != "eval" && p->name != "sample";
-    else if (const auto* op = std::get_if<OpEvent>(&event); op && in_step)
-      seconds += std::max(op->cost.flops / rates.flops_per_second,
-                          op->cost.bytes / rates.bytes_per_second);
+    if (const auto* p = std::get_if<ProgramEvent>(&event)) {
+      const bool in_step = p->name != "eval" && !p->name.starts_with("sample");
+      if (!p->begin && program) seconds += *program;
+      program = p->begin && in_step ? &seconds_of[p->name] : nullptr;
+      if (program) *program = 0;
+    } else if (const auto* again = std::get_if<RepeatEvent>(&event)) {
+      seconds += seconds_of[again->name];
+    } else if (const auto* op = std::get_if<OpEvent>(&event); op && program) {
+      *program += std::max(op->cost.flops / rates.flops_per_second,
+                           op->cost.bytes / rates.bytes_per_second);
+    }
   }
   return seconds;
 }

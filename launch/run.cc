@@ -12,6 +12,7 @@
 #include "io/output_file.h"
 #include "launch/recipe.h"
 #include "launch/signals.h"
+#include "launch/stages.h"
 #include "launch/together.h"
 #include "runtime/host_memory.h"
 #include "runtime/spans.h"
@@ -85,13 +86,30 @@ Run::Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, 
       data_(std::move(data)),
       rates_(measure_machine(config.train.dtype)),
       estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_)),
-      planned_bytes_(rehearsal.memory.bytes),
       device_(Device::arena(rehearsal.memory)),
       mesh_(Mesh::over(world.group(), size.mesh, config.parallel.sequence)),
       model_(config.model, mesh_),
       trainer_(model_, config, size, mesh_, device_),
       sampler_(config, model_, device_),
-      saver_(trainer_.stores(), world, config.log.dir, config.checkpoint) {}
+      saver_(trainer_.stores(), world, config.log.dir, config.checkpoint) {
+  const auto planned = gather_numbers(world.group(), {static_cast<double>(rehearsal.memory.bytes)},
+                                      "set-up/planned memory");
+  fullest_ = static_cast<int>(std::ranges::max_element(planned) - planned.begin());
+  planned_bytes_ = static_cast<std::size_t>(planned[static_cast<std::size_t>(fullest_)][0]);
+}
+
+void Run::say_memory() {
+  const auto bytes = gather_numbers(
+      world_.group(),
+      {static_cast<double>(device_.high_water()), static_cast<double>(peak_resident_bytes())},
+      "end/memory");
+  const auto of_fullest = [&](std::size_t what) {
+    return static_cast<std::size_t>(bytes[static_cast<std::size_t>(fullest_)][what]);
+  };
+  say("arena peak " + std::to_string(of_fullest(0)) + " bytes, planned " +
+      std::to_string(planned_bytes_) + ", of rank " + std::to_string(fullest_) +
+      ", the fullest; resident peak of its process " + readable_bytes(of_fullest(1)));
+}
 
 void Run::say(const std::string& text) {
   if (log_ && !text.empty()) log_->say(text);
@@ -165,6 +183,7 @@ void Run::open_logs() {
     say(std::string("warning: ") + error.what());
   }
   for (const std::string& line : formulas(size_)) say(line);
+  for (const std::string& line : describe_stages(config_, size_)) say(line);
   say("peak memory per rank " + readable_bytes(planned_bytes_) + " as planned; step at least " +
       fixed(estimated_step_seconds_, 3) + " s by " + fixed(rates_.flops_per_second / 1e9, 0) +
       " GFLOP/s and " + fixed(rates_.bytes_per_second / 1e9, 0) + " GB/s per rank");
@@ -188,9 +207,7 @@ void Run::train() {
   const Saver::Outcome end = saver_.finish();
   if (!config_.log.trace.empty())
     say("spans in " + write_spans(config_.log.trace, world_.rank(), world_.size(), world_.host()));
-  say("arena peak " + std::to_string(device_.high_water()) + " bytes, planned " +
-      std::to_string(planned_bytes_) + "; resident peak of the process " +
-      readable_bytes(peak_resident_bytes()));
+  say_memory();
   together(world_, [&] { require(end.saved, end.text); });
   say(end.text);
 }

@@ -59,6 +59,7 @@ class Run {
   bool evaluate();  // false: no gain for as long as the recipe's patience
   void report(const Trainer::Step& step, double seconds);
   void say(const std::string& text);
+  void say_memory();  // at the end. Collective
   bool due(std::int64_t every) const { return every > 0 && state_.step % every == 0; }
 
   Config config_;
@@ -67,7 +68,8 @@ class Run {
   RunData data_;
   MachineRates rates_;
   double estimated_step_seconds_;
-  std::size_t planned_bytes_;
+  int fullest_ = 0;                // the rank that was planned the most memory
+  std::size_t planned_bytes_ = 0;  // of that rank
   Device device_;
   Mesh mesh_;
   Gpt model_;

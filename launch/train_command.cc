@@ -5,11 +5,13 @@
 #include <sstream>
 
 #include "launch/commands.h"
+#include "launch/planned_job.h"
 #include "launch/recipe.h"
 #include "launch/run.h"
 #include "launch/signals.h"
 #include "launch/together.h"
 #include "parallel/comm_plan.h"
+#include "parallel/verifier.h"
 #include "runtime/host_memory.h"
 
 namespace fusor {
@@ -21,14 +23,17 @@ void require_memory(std::size_t bytes, const char* about, const World& world) {
   const std::size_t available = available_host_memory();
   require(bytes <= available / ranks, "this run needs ", about, readable_bytes(bytes), " x ", ranks,
           " ranks on host ", world.host(), ", where ", readable_bytes(available),
-          " are free: use more hosts, a smaller train.micro_batch or model");
+          " are free: use more hosts, a smaller train.micro_batch or model, or split it by "
+          "parallel.zero, "
+          "tp or pp");
 }
 
-// Master weights, gradients and two moments. A model a thousand times too large is refused by this,
-// before a rehearsal that would take minutes.
-std::size_t least_memory(const Config& config) {
+// Master weights, gradients and two moments, of a rank if all that may split them did so evenly. A
+// model a thousand times too large is refused by this, before a rehearsal that would take minutes.
+std::size_t least_memory(const Config& config, const MeshShape& mesh) {
   const auto parameters = static_cast<std::size_t>(num_parameters(config.model));
-  return 4 * parameters * size_of(acc_dtype(config.train.dtype));
+  const int split = config.parallel.zero > 0 ? mesh.size() : mesh.tp * mesh.pp * mesh.ep;
+  return 4 * parameters * size_of(acc_dtype(config.train.dtype)) / static_cast<std::size_t>(split);
 }
 
 // Throws Error on all ranks when two were given different recipes. Collective.
@@ -64,14 +69,16 @@ int train_command(const std::vector<std::string>& args) {
     require(!given->config.data.path.empty(), "data.path is not set: name the dataset's folder");
     const std::int64_t threads = given->config.parallel.threads;
     omp_set_num_threads(threads > 0 ? static_cast<int>(threads) : world.threads());
-    require_memory(least_memory(given->config), "more than ", world);
+    require_memory(least_memory(given->config, size.mesh), "more than ", world);
     rehearsal = rehearse(given->config, size, world.rank());
     require_memory(rehearsal.memory.bytes, "", world);
     data.emplace(RunData::open(given->config));
   });
   if (!given) return 0;
   together(world, [&] {
-    require_same_collectives(world.group(), planned_collectives(rehearsal.trace));
+    const Job job = plan_job(given->config, size).job;
+    verify(job);
+    require_same_collectives(world.group(), planned_collectives(job));
     require_same_recipe(world.group(), given->config);
   });
   Run(given->config, size, rehearsal, std::move(*data), world).train();

@@ -246,11 +246,11 @@ std::vector<int> place_stages(ScheduleKind kind, int stages, int ranks) {
                     : kind == ScheduleKind::interleaved   ? each > 1
                     : kind == ScheduleKind::zero_bubble_v ? each == 2
                                                           : true;
-  require(fits, "schedule ", name_of(kind), " has ",
-          single                              ? "one stage"
-          : kind == ScheduleKind::interleaved ? "two stages or more"
-                                              : "two stages",
-          " a rank, not ", each);
+  require(fits, "parallel.schedule ", name_of(kind), " takes parallel.stages ",
+          single                              ? "1"
+          : kind == ScheduleKind::interleaved ? "2 or more"
+                                              : "2",
+          " on each rank, not ", each);
   std::vector<int> rank_of(stages);
   for (int stage = 0; stage < stages; ++stage)
     rank_of[stage] =

@@ -62,7 +62,34 @@ TEST(Batch, TheLayoutMustTakeEveryRank) {
   Config c = with_batch(8, 0, 0);
   c.parallel.dp = 4;
   EXPECT_THAT(batch_of(c, 4), ElementsAre(8, 2, 1, 4));
-  EXPECT_EQ(error_of(c, 1), "the layout needs 4 ranks (dp 4 x tp 1 x pp 1 x cp 1), but 1 runs");
+  EXPECT_EQ(error_of(c, 1),
+            "the layout needs 4 ranks (dp 4 x tp 1 x pp 1 x cp 1), but 1 runs, the nearest that "
+            "works: parallel.dp 1");
+  c.parallel.tp = 3;
+  EXPECT_EQ(error_of(c, 8),
+            "the layout needs 12 ranks (dp 4 x tp 3 x pp 1 x cp 1), but 8 run, the nearest that "
+            "works: ranks 12");
+  c.parallel.dp = 0;
+  EXPECT_EQ(error_of(c, 8),
+            "the layout needs a multiple of 3 ranks (tp 3 x pp 1 x cp 1), but 8 run, the nearest "
+            "that work: 6 and 9");
+}
+
+TEST(Batch, RowsDivideOverCpAndTp) {
+  Config c = with_batch(0, 1, 1);
+  c.data.seq_len = 20;
+  c.parallel.cp = 3;
+  EXPECT_EQ(error_of(c, 3),
+            "parallel.cp 3 cuts a sequence into 6 equal chunks, but data.seq_len is 20, the "
+            "nearest that work: 18 and 24");
+  c.parallel.cp = 2, c.parallel.tp = 4, c.parallel.sequence = true;
+  EXPECT_EQ(error_of(c, 8),
+            "parallel.sequence splits the rows of a micro-batch (micro 1 x data.seq_len 20 / cp 2 "
+            "= 10) evenly over tp 4, the nearest train.micro_batch that works: 2");
+  c.train.micro_batch = 2;
+  EXPECT_EQ(run_size(c, 8).mesh, (MeshShape{.tp = 4, .cp = 2}));
+  c.train.micro_batch = 1, c.parallel.sequence = false;
+  EXPECT_THAT(batch_of(c, 16), ElementsAre(2, 1, 1, 2));
 }
 
 TEST(Steps, ComeFromTokensOrSteps) {
@@ -85,9 +112,12 @@ TEST(Batch, PrintsItsFormulas) {
   Config c = with_batch(256, 4, 8);
   c.train.steps = 10;
   EXPECT_THAT(formulas(run_size(c, 8)),
-              ElementsAre("global batch 256 = micro 4 x accumulation 8 x dp 8",
+              ElementsAre("ranks 8 = dp 8", "global batch 256 = micro 4 x accumulation 8 x dp 8",
                           "tokens per step 262144 = global batch 256 x sequence 1024",
                           "tokens 2621440 = steps 10 x 262144"));
+  c.parallel.tp = 2, c.parallel.pp = 2, c.parallel.cp = 2;
+  EXPECT_EQ(formulas(run_size(c, 64)).front(), "ranks 64 = dp 8 x tp 2 x pp 2 x cp 2");
+  EXPECT_EQ(formulas(run_size(with_batch(8, 0, 0), 1)).front(), "ranks 1");
 }
 
 }  // namespace

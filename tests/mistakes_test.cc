@@ -64,6 +64,69 @@ TEST_F(Mistakes, InARecipeAreToldOnceByAllRanks) {
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
+// Each with the key, its value, and the nearest that works; nothing is left behind.
+TEST_F(Mistakes, InALayoutAreToldOnceWithTheNearestThatWorks) {
+  const auto sample = [](const std::string& axis, int value, int most) {
+    return "tiny.ini: train.sample_every 9 needs the whole model on a rank, which parallel." +
+           axis + " " + std::to_string(value) +
+           " splits, the nearest that works: train.sample_every 0, or parallel." + axis + " " +
+           std::to_string(most);
+  };
+  const std::string by_cost =
+      "parallel.split (by cost it would be \"embed..block.0 | block.1..head\"): ";
+  const std::vector<Row> rows{
+      {"--parallel.tp=3",
+       "the layout needs a multiple of 3 ranks (tp 3 x pp 1 x cp 1), but 2 run, the nearest that "
+       "work: 3"},
+      {"--parallel.dp=1 --parallel.tp=1",
+       "the layout needs 1 ranks (dp 1 x tp 1 x pp 1 x cp 1), but 2 run, the nearest that works: "
+       "parallel.dp 2"},
+      {"--parallel.tp=2 --model.kv_heads=1",
+       "parallel.tp 2 does not divide model.kv_heads 1, the nearest that works: 1"},
+      {"--parallel.tp=2 --model.mlp_hidden=81",
+       "parallel.tp 2 does not divide model.mlp_hidden 81, the nearest that works: 1"},
+      {"--parallel.pp=2 --parallel.stages=3 --parallel.schedule=interleaved",
+       "parallel.pp 2 x parallel.stages 3 is 6 stages, but the model has 4 parts (the embedding, "
+       "each block, the head), the nearest that works: parallel.pp 1 or parallel.stages 2"},
+      {"--parallel.pp=2 --parallel.schedule=interleaved",
+       "parallel.schedule interleaved takes parallel.stages 2 or more on each rank, not 1"},
+      {"--parallel.pp=2 --parallel.schedule=zb_v",
+       "parallel.schedule zb_v takes parallel.stages 2 on each rank, not 1"},
+      {"--parallel.pp=2 --parallel.stages=2",
+       "parallel.schedule 1f1b takes parallel.stages 1 on each rank, not 2"},
+      {"--parallel.pp=2 '--parallel.split=embed..blok.0 | block.1..head'",
+       by_cost + "the model has no part \"blok.0\", did you mean \"block.0\"?"},
+      {"--parallel.pp=2 --parallel.split=2,1,1",
+       by_cost + "the split \"2,1,1\" has 3 stages; the layout has 2"},
+      {"--parallel.cp=2 --data.seq_len=22",
+       "parallel.cp 2 cuts a sequence into 4 equal chunks, but data.seq_len is 22, the nearest "
+       "that "
+       "work: 20 and 24"},
+      {"--parallel.tp=2 --parallel.sequence=true --data.seq_len=23 --train.micro_batch=1",
+       "parallel.sequence splits the rows of a micro-batch (micro 1 x data.seq_len 23 / cp 1 = 23) "
+       "evenly over tp 2, the nearest train.micro_batch that works: 2"},
+      {"--parallel.ep=2",
+       "parallel.ep 2 splits experts, but model.experts is 0, the nearest that works: 1"},
+      {"--model.experts=3 --parallel.ep=2",
+       "parallel.ep 2 does not divide model.experts 3, the nearest that works: 1 or 3"},
+      {"--model.experts=4 --parallel.ep=4",
+       "parallel.ep 4 does not divide dp 2, the nearest that works: 2"},
+      {"--parallel.zero=1 --parallel.shard=3",
+       "parallel.shard 3 does not divide dp 2 x cp 1 = 2, the nearest that works: 2"},
+      {"--parallel.zero=4", "command line: parallel.zero = 4 must be at least 0 and below 4"},
+      {"--train.sample_every=9 --parallel.tp=2", sample("tp", 2, 1)},
+      {"--train.sample_every=9 --parallel.pp=2", sample("pp", 2, 1)},
+      {"--train.sample_every=9 --parallel.cp=2", sample("cp", 2, 1)},
+      {"--train.sample_every=9 --parallel.ep=2", sample("ep", 2, 1)},
+      {"--train.sample_every=9 --parallel.zero=3", sample("zero", 3, 2)},
+  };
+  for (const Row& row : rows)
+    EXPECT_EQ(sentence(on(1, "plan tiny.ini -np 2 " + row.overrides)), row.sentence);
+  for (const std::size_t row : {0, 2, 8, 19})
+    EXPECT_EQ(mistake(train("run", rows.at(row).overrides)), rows[row].sentence);
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
 TEST_F(Mistakes, OfOneRankEndTheJob) {
   const std::string two = on(2, train("run"));
   const std::size_t program = two.find(FUSOR_PROGRAM);
@@ -164,8 +227,10 @@ TEST_F(Mistakes, InAResumedRunLeaveItAsItWas) {
 
 TEST_F(Mistakes, OfAModelBeyondTheMemoryAreRefusedWithTheSizes) {
   const std::string size = "[0-9.]+ (KiB|MiB|GiB|TiB)";
-  const std::string where = size + " x 2 ranks on host [^ ]+, where " + size +
-                            " are free: use more hosts, a smaller train.micro_batch or model";
+  const std::string where =
+      size + " x 2 ranks on host [^ ]+, where " + size +
+      " are free: use more hosts, a smaller train.micro_batch or model, or split it "
+      "by parallel.zero, tp or pp";
   EXPECT_THAT(mistake(train("run", "--model.width=1000000 --model.mlp_hidden=4000000")),
               MatchesRegex("this run needs more than " + where));
   // Weights that fit, and activations that do not.

@@ -66,6 +66,44 @@ TEST_F(OneRun, SameBitsHoweverTheStateIsSplit) {
   EXPECT_EQ(tensors("split", kSteps), last);
 }
 
+TEST_F(OneRun, SameBitsInAnyPipeline) {
+  const auto one = losses("one", 1);
+  const auto last = tensors("one", kSteps);
+  std::string before = "one";
+  for (const auto& [ranks, layout] : std::vector<std::pair<int, std::string>>{
+           {2, "--parallel.pp=2"},
+           {4, "--parallel.pp=4 --parallel.schedule=gpipe --parallel.recompute=full"},
+           {4,
+            "--parallel.pp=2 --parallel.schedule=interleaved --parallel.stages=2 "
+            "--parallel.zero=3"},
+           {4, "--parallel.pp=2 --parallel.schedule=zb_h1 --parallel.zero=2"},
+           {2, "--parallel.pp=2 --parallel.schedule=zb_v --parallel.stages=2"}}) {
+    const std::string name = before + "_";
+    EXPECT_EQ(losses(name, ranks, layout), one) << layout;
+    EXPECT_EQ(tensors(name, kSteps), last) << layout;
+    // What another layout saved.
+    losses("from_" + before, ranks, layout + " --checkpoint.resume=" + checkpoint(before, 40));
+    EXPECT_EQ(tensors("from_" + before, kSteps), last) << layout;
+    before = name;
+  }
+}
+
+TEST_F(OneRun, SplitLayersLearnTheSameToRounding) {
+  const auto one = losses("one", 1);
+  int number = 0;
+  for (const std::string layout :
+       {"--parallel.tp=2 --parallel.pp=2", "--parallel.tp=2 --parallel.cp=2",
+        "--parallel.tp=2 --parallel.sequence=true --parallel.zero=3"}) {
+    const std::string name = "split" + std::to_string(number++);
+    for (const auto& [step, loss] : losses(name, 4, layout))
+      EXPECT_NEAR(loss, one.at(step), 1e-5 * one.at(step)) << layout << " step " << step;
+    // The optimizer's state goes on in another layout too.
+    for (const auto& [step, loss] :
+         losses(name + "on", 2, "--parallel.pp=2 --checkpoint.resume=" + checkpoint(name, 20)))
+      EXPECT_NEAR(loss, one.at(step), 1e-5 * one.at(step)) << layout << " resumed, step " << step;
+  }
+}
+
 TEST_F(OneRun, FastReductionLearnsTheSameToRounding) {
   const auto exact = losses("exact", 2);
   for (const auto& [step, loss] : losses("fast", 2, "--parallel.reduce=fast"))

@@ -74,6 +74,22 @@ TEST(Rehearsal, WeightsComeAndGradientsGoBesideProducts) {
   EXPECT_EQ(beside_products(trace, CommKind::reduce_scatter), (Beside{4, 4 - 2}));
 }
 
+// Also those that are not played but repeat another; evaluations and samples are not of the step.
+TEST(Rehearsal, EstimatesEveryMicroBatchOfAStep) {
+  const auto seconds = [](const std::string& accumulation, const std::string& other) {
+    std::istringstream text(kRecipe);
+    const Config config = parse_recipe(text, "test.ini",
+                                       {{"train.accumulation", accumulation},
+                                        {"train.eval_every", other},
+                                        {"train.sample_every", other}});
+    return estimate_step_seconds(rehearse(config, run_size(config, 1), 0).trace, {1e9, 1e9});
+  };
+  const double four = seconds("4", "0"), six = seconds("6", "0"), eight = seconds("8", "0");
+  EXPECT_GT(six, 1.2 * four);
+  EXPECT_NEAR(eight - six, six - four, 1e-9 * eight);
+  EXPECT_EQ(seconds("8", "1"), eight);
+}
+
 TEST(Rehearsal, OfAllRanksIsVerified) {
   for (const std::string reduce : {"fast", "exact"})
     for (const int ranks : {1, 2, 4, 8}) {

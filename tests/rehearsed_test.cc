@@ -44,5 +44,27 @@ TEST_F(Runs, ThatSplitTheirStateTakeThePlannedMemory) {
       }
 }
 
+TEST_F(Runs, OfAnyLayoutTakeThePlannedMemory) {
+  const std::vector<std::pair<int, std::string>> layouts{
+      {4, "--parallel.tp=2 --parallel.pp=2"},
+      {4, "--parallel.pp=2 --parallel.zero=3 --parallel.recompute=full"},
+      {2, "--parallel.pp=2 --parallel.schedule=zb_v --parallel.stages=2 --train.dtype=bf16"},
+      {2, "--parallel.pp=2 --parallel.schedule=gpipe --parallel.reduce=fast"},
+      {4, "--parallel.tp=2 --parallel.cp=2 --parallel.sequence=true --parallel.reduce=fast"},
+      {4, "--model.experts=4 --parallel.ep=2 --parallel.zero=2 --parallel.recompute=selective"},
+      {2, "--train.global_batch=12"},  // rank 1 keeps a partial sum more
+  };
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    const auto& [ranks, layout] = layouts[i];
+    const std::string how = " --train.eval_every=3 --train.steps=6 " + layout,
+                      plan = fusor("plan tiny.ini -np " + std::to_string(ranks) + how),
+                      output = fusor(train("run" + std::to_string(i), how), ranks);
+    const std::size_t planned = number_after(plan, "peak per rank: ");
+    EXPECT_EQ(number_after(output, "arena peak "), planned) << layout;
+    EXPECT_EQ(number_after(output, "bytes, planned "), planned) << layout;
+    EXPECT_EQ(number_after(output, "of rank "), number_after(plan, "\nrank ")) << layout;
+  }
+}
+
 }  // namespace
 }  // namespace fusor

@@ -227,11 +227,12 @@ TEST(Schedule, PlacementsAreCheckedByKind) {
   };
   EXPECT_EQ(refusal(ScheduleKind::gpipe, 5, 2),
             "5 stages do not split evenly over 2 pipeline ranks");
-  EXPECT_EQ(refusal(ScheduleKind::one_f_one_b, 4, 2), "schedule 1f1b has one stage a rank, not 2");
+  EXPECT_EQ(refusal(ScheduleKind::one_f_one_b, 4, 2),
+            "parallel.schedule 1f1b takes parallel.stages 1 on each rank, not 2");
   EXPECT_EQ(refusal(ScheduleKind::interleaved, 2, 2),
-            "schedule interleaved has two stages or more a rank, not 1");
+            "parallel.schedule interleaved takes parallel.stages 2 or more on each rank, not 1");
   EXPECT_EQ(refusal(ScheduleKind::zero_bubble_v, 6, 2),
-            "schedule zb_v has two stages a rank, not 3");
+            "parallel.schedule zb_v takes parallel.stages 2 on each rank, not 3");
   EXPECT_EQ(thrown_by([] {
               make_schedule(ScheduleKind::gpipe, StageGraph::chain(2), {0, 0}, 2, 1);
             }),
