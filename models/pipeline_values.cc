@@ -1,0 +1,143 @@
+// What the stages of a pipeline pass to each other: within a rank, and between ranks.
+#include <algorithm>
+
+#include "models/pipeline.h"
+#include "ops/add.h"
+
+namespace fusor {
+namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+}  // namespace
+
+std::vector<int> Pipeline::crossing(int from, int to) const {
+  std::vector<std::vector<int>> inputs;
+  for (const Part& part : parts_) inputs.push_back(part.inputs);
+  return parts_between(layout_.split, inputs, from, to);
+}
+
+std::map<int, Tensor> Pipeline::take_values(const Stage& stage, int micro) {
+  std::map<int, Tensor> values;
+  for (const int source : layout_.graph.inputs[at(stage.index)]) {
+    Message received;
+    if (auto node = messages_.extract({Phase::forward, stage.index, source, micro, true}); node)
+      received = std::move(node.mapped());
+    std::size_t next = 0;
+    for (const int part : crossing(source, stage.index))
+      values[part] = stage_at(source)
+                         ? local_.extract({Phase::forward, stage.index, part, micro}).mapped()
+                         : received.tensors.at(next++);
+  }
+  return values;
+}
+
+// The sum over the stages that read the value, the last first: as a tape adds them.
+Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro) {
+  if (part + 1 == std::ssize(parts_)) return one_;
+  Tensor sum;
+  const std::vector<int> readers = layout_.graph.readers()[at(stage.index)];
+  for (auto reader = readers.rbegin(); reader != readers.rend(); ++reader) {
+    const std::vector<int> read = crossing(stage.index, *reader);
+    const auto place = std::ranges::find(read, part);
+    if (place == read.end()) continue;
+    Tensor dy;
+    if (stage_at(*reader)) {
+      dy = local_.extract({Phase::backward, *reader, part, micro}).mapped();
+    } else {
+      Message& message = messages_.at({Phase::backward, stage.index, *reader, micro, true});
+      dy = std::exchange(message.tensors.at(at(static_cast<int>(place - read.begin()))), {});
+    }
+    if (!sum.defined()) {
+      sum = std::move(dy);
+      continue;
+    }
+    if (!sum.unique()) {  // it is the gradient of another part too
+      const Tensor shared = std::exchange(sum, empty_like(sum));
+      ops::add_into(sum, shared, false);
+    }
+    ops::add_into(sum, dy, true);
+  }
+  return sum;
+}
+
+// Leaves values for the stages that read them, or gradients for those that the values came from.
+void Pipeline::hand_on(const Stage& stage, Phase phase, int micro,
+                       const std::map<int, Tensor>& values) {
+  const bool ahead = phase == Phase::forward;
+  const std::vector<int> others =
+      ahead ? layout_.graph.readers()[at(stage.index)] : layout_.graph.inputs[at(stage.index)];
+  for (const int other : others) {
+    const std::vector<int> parts =
+        ahead ? crossing(stage.index, other) : crossing(other, stage.index);
+    for (const int part : parts)
+      if (stage_at(other))
+        local_[{phase, ahead ? other : stage.index, part, micro}] = values.at(part);
+      else
+        messages_[{phase, stage.index, other, micro, false}].tensors.push_back(values.at(part));
+  }
+  if (ahead) return;
+  std::erase_if(messages_, [&](const auto& entry) {  // the gradients that went in
+    const auto& [p, s, other, m, incoming] = entry.first;
+    return p == phase && s == stage.index && m == micro && incoming;
+  });
+}
+
+void Pipeline::post_receive(const Action& a, const TokenBatch& shape) {
+  const Scope scope(device_, "pipeline");
+  Message& message = messages_[{a.phase, a.stage, a.other, a.micro, true}];
+  const bool ahead = a.phase == Phase::forward;
+  for (const int part : ahead ? crossing(a.other, a.stage) : crossing(a.stage, a.other)) {
+    message.tensors.emplace_back(model_.output_shape(part, shape), compute_, device_);
+    message.pending.push_back(mesh_.pp->recv(message.tensors.back(), a.peer, name_of(a)));
+  }
+}
+
+void Pipeline::send(const Action& a) {
+  const Scope scope(device_, "pipeline");
+  Message& message = messages_.at({a.phase, a.stage, a.other, a.micro, false});
+  for (const Tensor& tensor : message.tensors)
+    message.pending.push_back(mesh_.pp->send(tensor, a.peer, name_of(a)));
+}
+
+Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
+  const Program program(device_, "eval");
+  const TokenBatch batch = next();
+  std::vector<Action> sent;
+  for (const auto& stage : stages_) {
+    for (const Action& receive :
+         messages_of(*stage, ActionKind::post_receive, layout_.graph.inputs[at(stage->index)])) {
+      post_receive(receive, batch);
+      play({ActionKind::wait_receive, receive.phase, receive.stage, 0, receive.other}, {});
+    }
+    std::map<int, Var> values;
+    for (auto& [part, value] : take_values(*stage, 0)) values[part] = Var::input(std::move(value));
+    run_stage(*stage, values, batch, {});
+    std::map<int, Tensor> outputs;
+    for (const int part : stage->outputs) outputs[part] = values[part].value();
+    hand_on(*stage, Phase::forward, 0, outputs);
+    for (const Action& message :
+         messages_of(*stage, ActionKind::send, layout_.graph.readers()[at(stage->index)])) {
+      send(message);
+      sent.push_back(message);
+      sent.back().kind = ActionKind::wait_send;
+    }
+    if (stage->parts.back() + 1 == std::ssize(parts_))
+      ops::add_into(eval_loss_, outputs[stage->parts.back()], false);
+  }
+  for (const Action& message : sent) play(message, {});
+  return has_loss() ? eval_loss_ : Tensor();
+}
+
+// Of a forward pass, from or to those of the stages that are on other ranks.
+std::vector<Action> Pipeline::messages_of(const Stage& stage, ActionKind kind,
+                                          const std::vector<int>& others) const {
+  std::vector<Action> messages;
+  for (const int other : others)
+    if (!stage_at(other))
+      messages.push_back(
+          {kind, Phase::forward, stage.index, 0, other, layout_.schedule.rank_of[at(other)]});
+  return messages;
+}
+
+}  // namespace fusor
