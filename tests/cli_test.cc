@@ -106,7 +106,9 @@ TEST_F(BadInput, APlanIsOfARanksThreads) {
     return plan.substr(plan.find("peak per rank: "), 40);
   };
   EXPECT_NE(peak("--parallel.threads=1"), peak("--parallel.threads=3"));
-  EXPECT_NE(peak("-np 2 --train.global_batch=12"), peak("-np 2 --train.global_batch=12 --rank 1"));
+  const std::string two = "-np 2 --train.global_batch=12";
+  EXPECT_NE(peak(two + " --rank 0"), peak(two + " --rank 1"));
+  EXPECT_EQ(peak(two), peak(two + " --rank 1"));  // the fullest
   EXPECT_EQ(mistake("plan tiny.ini -np 2 --rank 2"),
             "fusor: fusor plan: there is no rank 2 of 2\n");
 }
@@ -140,7 +142,7 @@ TEST_F(BadInput, ALayoutIsToldInOneSentence) {
        "nearest that are: 3 and 6"},
       {"--layouts 'dp=2; pp=4'",
        "layout \"pp=4\": parallel.pp 4 x parallel.stages 1 is 4 stages, but the model has 3 parts "
-       "(the embedding, each block, the head): the most that works is parallel.pp 3"},
+       "(the embedding, each block, the head), the nearest that works: parallel.pp 3"},
   };
   for (const Mistake& row : rows)
     EXPECT_EQ(mistake("verify-layout tiny.ini " + row.arguments), "fusor: " + row.sentence + "\n");

@@ -107,7 +107,7 @@ TEST(LayoutText, MistakesAreToldInOneSentence) {
             "layout \"dp=2,schedul=gpipe\": unknown key \"parallel.schedul\", did you mean "
             "\"parallel.schedule\"?");
   EXPECT_EQ(told("dp=two"), "layout \"dp=two\": parallel.dp = two is not a whole number");
-  EXPECT_EQ(told("tp=0"), "layout \"tp=0\": parallel.tp = 0 must be at least 1");
+  EXPECT_EQ(told("tp=0"), "layout \"tp=0\": parallel.tp = 0 must be at least 1 and below 16384");
   EXPECT_EQ(told("dp=2,dp=4"), "layout \"dp=2,dp=4\": parallel.dp is given twice");
   EXPECT_EQ(told("serial"), "layout \"serial\": \"serial\" is not KEY=VALUE");
   EXPECT_EQ(told("tp=3", 8), "layout \"tp=3\" takes 6 ranks, not 8");
