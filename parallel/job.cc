@@ -30,23 +30,6 @@ class Recorder final : public Transport {
 
 }  // namespace
 
-std::vector<TraceProgram> programs_of(const Trace& trace) {
-  std::vector<TraceProgram> programs(1);
-  std::size_t current = 0;
-  for (const TraceEvent& event : trace.events) {
-    const auto* bound = std::get_if<ProgramEvent>(&event);
-    if (!bound) {
-      programs[current].events.push_back(event);
-    } else if (bound->begin) {
-      current = programs.size();
-      programs.push_back({bound->name, {}});
-    } else {
-      current = 0;
-    }
-  }
-  return programs;
-}
-
 std::vector<Communicator> communicators_of(const MeshShape& shape) {
   std::vector<Communicator> all;
   if (shape.size() == 1) return all;

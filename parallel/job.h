@@ -37,8 +37,6 @@ struct Script {
   std::size_t arena = 0;  // bytes that the rank's memory plan holds; 0: not planned
 };
 Script script_of(const Trace&);  // a program is kept once; what stands outside one is nameless
-// The programs of a trace, in order; first, with no name, all that stands outside them.
-std::vector<TraceProgram> programs_of(const Trace&);
 
 // All the groups of one name, "dp": each has its ranks in order of their places. A rank is in at
 // most one of them.

@@ -70,7 +70,8 @@ class Stage {
   }
 
   Script script(int micros) {
-    Script script{.programs = programs_of(rank_.trace), .runs = {{.program = 0}}, .arena = 0};
+    Script script{
+        .programs = script_of(rank_.trace).programs, .runs = {{.program = 0}}, .arena = 0};
     const auto run = [&](const char* name, int micro) {
       for (std::size_t i = 1; i < script.programs.size(); ++i)
         if (script.programs[i].name == name) script.runs.push_back({static_cast<int>(i), micro});
