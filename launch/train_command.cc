@@ -75,9 +75,13 @@ int train_command(const std::vector<std::string>& args) {
     data.emplace(RunData::open(given->config));
   });
   if (!given) return 0;
+  Job job;
   together(world, [&] {
-    const Job job = plan_job(given->config, size).job;
+    job = plan_job(given->config, size).job;
     verify(job);
+    require_part(job, world.rank(), script_of(rehearsal.trace));
+  });
+  together(world, [&] {
     require_same_collectives(world.group(), planned_collectives(job));
     require_same_recipe(world.group(), given->config);
   });
