@@ -77,7 +77,7 @@ void visit_parallel_keys(C& c, F&& f) {
   f(key("parallel.ep", "expert-parallel size; divides dp", 1, 1 << 20), p.ep);
   f(key("parallel.zero", "what ranks with equal weights split: 1 optimizer state, 2 gradients too, 3 weights too", 0, 4), p.zero);
   f(key("parallel.shard", "ranks that split one copy of these (0: all with equal weights)", 0, 1 << 20), p.shard);
-  f(key("parallel.reduce", "gradient sums: fast, or exact to the bit for every layout"), p.reduce);
+  f(key("parallel.reduce", "gradient sums: fast, or exact: the same bits whatever dp, pp and zero are"), p.reduce);
   f(key("parallel.bucket_mb", "gradients reduced together, in MiB", 0, 1 << 20), p.bucket_mb);
   f(key("parallel.threads", "compute threads per rank (0: cores / ranks of the node)", 0, 1 << 14), p.threads);
 }
