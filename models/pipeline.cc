@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "ops/add.h"
 #include "ops/fill.h"
 
 namespace fusor {
@@ -201,14 +200,8 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
     flight.inputs[part] = values[part].grad();
   }
   run_stage(stage, values, batch_for(stage, micro, step), pass);
-  std::map<int, Tensor> outputs;
-  for (const int part : stage.outputs) {
-    flight.outputs[part] = values[part].grad();
-    outputs[part] = values[part].value();
-  }
-  const int loss = static_cast<int>(parts_.size()) - 1;
-  if (outputs.contains(loss)) ops::add_into(step.losses.slice(micro, {1}), outputs[loss], false);
-  hand_on(stage, Phase::forward, micro, outputs);
+  for (const int part : stage.outputs) flight.outputs[part] = values[part].grad();
+  hand_on_outputs(stage, micro, values, step.losses);
 }
 
 void Pipeline::backward(Stage& stage, int micro) {

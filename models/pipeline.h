@@ -79,6 +79,7 @@ class Pipeline {
   void play(const Action&, const Step&);
 
   void forward(Stage&, int micro, const Step&);
+  void infer(Stage&, const TokenBatch&);
   void backward(Stage&, int micro);
   void weights(Stage&, int micro);
   void post_receive(const Action&, const TokenBatch& shape);
@@ -87,10 +88,10 @@ class Pipeline {
   TokenBatch batch_for(const Stage&, int micro, const Step&);
   std::map<int, Tensor> take_values(const Stage&, int micro);
   void hand_on(const Stage&, Phase, int micro, const std::map<int, Tensor>& values);
+  void hand_on_outputs(const Stage&, int micro, std::map<int, Var>& values, const Tensor& losses);
   Tensor gradient_of(const Stage&, int part, int micro);
   void run_stage(Stage&, std::map<int, Var>& values, const TokenBatch&, const Pass&);
   Var run_part(Stage&, int part, const std::vector<Var>&, const TokenBatch&, const Pass&);
-  std::vector<Action> messages_of(const Stage&, ActionKind, const std::vector<int>& others) const;
   std::vector<int> crossing(int from, int to) const;
 
   // A value or a gradient that a stage here has for a stage here, or for or from another rank.

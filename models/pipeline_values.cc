@@ -83,6 +83,16 @@ void Pipeline::hand_on(const Stage& stage, Phase phase, int micro,
   });
 }
 
+// What a forward pass has computed; the loss goes to `losses`.
+void Pipeline::hand_on_outputs(const Stage& stage, int micro, std::map<int, Var>& values,
+                               const Tensor& losses) {
+  std::map<int, Tensor> outputs;
+  for (const int part : stage.outputs) outputs[part] = values[part].value();
+  if (const auto loss = outputs.find(static_cast<int>(parts_.size()) - 1); loss != outputs.end())
+    ops::add_into(losses.slice(micro, {1}), loss->second, false);
+  hand_on(stage, Phase::forward, micro, outputs);
+}
+
 void Pipeline::post_receive(const Action& a, const TokenBatch& shape) {
   const Scope scope(device_, "pipeline");
   Message& message = messages_[{a.phase, a.stage, a.other, a.micro, true}];
@@ -103,41 +113,19 @@ void Pipeline::send(const Action& a) {
 Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
   const Program program(device_, "eval");
   const TokenBatch batch = next();
-  std::vector<Action> sent;
-  for (const auto& stage : stages_) {
-    for (const Action& receive :
-         messages_of(*stage, ActionKind::post_receive, layout_.graph.inputs[at(stage->index)])) {
-      post_receive(receive, batch);
-      play({ActionKind::wait_receive, receive.phase, receive.stage, 0, receive.other}, {});
-    }
-    std::map<int, Var> values;
-    for (auto& [part, value] : take_values(*stage, 0)) values[part] = Var::input(std::move(value));
-    run_stage(*stage, values, batch, {});
-    std::map<int, Tensor> outputs;
-    for (const int part : stage->outputs) outputs[part] = values[part].value();
-    hand_on(*stage, Phase::forward, 0, outputs);
-    for (const Action& message :
-         messages_of(*stage, ActionKind::send, layout_.graph.readers()[at(stage->index)])) {
-      send(message);
-      sent.push_back(message);
-      sent.back().kind = ActionKind::wait_send;
-    }
-    if (stage->parts.back() + 1 == std::ssize(parts_))
-      ops::add_into(eval_loss_, outputs[stage->parts.back()], false);
-  }
-  for (const Action& message : sent) play(message, {});
+  for (const Action& a : layout_.forward[at(mesh_.place.pp)])
+    if (a.kind == ActionKind::compute)
+      infer(*stage_at(a.stage), batch);
+    else
+      play(a, {.pass = {}, .shape = batch, .next_batch = {}, .losses = {}});
   return has_loss() ? eval_loss_ : Tensor();
 }
 
-// Of a forward pass, from or to those of the stages that are on other ranks.
-std::vector<Action> Pipeline::messages_of(const Stage& stage, ActionKind kind,
-                                          const std::vector<int>& others) const {
-  std::vector<Action> messages;
-  for (const int other : others)
-    if (!stage_at(other))
-      messages.push_back(
-          {kind, Phase::forward, stage.index, 0, other, layout_.schedule.rank_of[at(other)]});
-  return messages;
+void Pipeline::infer(Stage& stage, const TokenBatch& batch) {
+  std::map<int, Var> values;
+  for (auto& [part, value] : take_values(stage, 0)) values[part] = Var::input(std::move(value));
+  run_stage(stage, values, batch, {});
+  hand_on_outputs(stage, 0, values, eval_loss_);
 }
 
 }  // namespace fusor

@@ -20,9 +20,14 @@ StageLayout lay_out(const Model& model, const StageSplit& split, ScheduleKind ki
                     int micros) {
   std::vector<std::vector<int>> inputs;
   for (const Part& part : model.parts()) inputs.push_back(part.inputs);
-  StageLayout layout{split, stage_graph(split, inputs), {}, {}};
+  StageLayout layout{split, stage_graph(split, inputs), {}, {}, {}};
   layout.schedule = make_schedule(kind, layout.graph, ranks, micros);
   layout.actions = pipeline_actions(layout.schedule, layout.graph);
+  layout.forward = pipeline_actions(make_schedule(ScheduleKind::gpipe, layout.graph,
+                                                  layout.schedule.rank_of, ranks, /*micros=*/1),
+                                    layout.graph);
+  for (std::vector<Action>& actions : layout.forward)
+    std::erase_if(actions, [](const Action& a) { return a.phase != Phase::forward; });
   return layout;
 }
 

@@ -15,6 +15,7 @@ struct StageLayout {
   StageGraph graph;
   Schedule schedule;
   std::vector<std::vector<Action>> actions;  // by rank of pp
+  std::vector<std::vector<Action>> forward;  // the same of an evaluation: F of one micro-batch
 
   std::vector<int> parts_of(int stage) const;
 };

@@ -21,19 +21,16 @@ namespace {
 constexpr std::int64_t kTokens = 6, kWidth = 8, kVocab = 11;
 constexpr int kMicros = 5;
 
-// first, second: encoders of the same tokens. trunk reads both and deep reads trunk; head reads
-// deep, and the encoders again, whose gradients are then one tensor.
+// first, second: encoders of the same tokens, which trunk reads. deep reads trunk and `first`,
+// tower deep, and head almost all of them, whose gradients are then one tensor.
 class TwoEncoders final : public Model {
  public:
   std::vector<Part> parts() const override {
-    return {{"first", {}, true},
-            {"second", {}, true},
-            {"trunk", {0, 1}},
-            {"deep", {2}},
-            {"head", {0, 1, 3}, true}};
+    return {{"first", {}, true}, {"second", {}, true}, {"trunk", {0, 1}},
+            {"deep", {0, 2}},    {"tower", {3}},       {"head", {0, 1, 2, 4}, true}};
   }
   Shape output_shape(int part, const TokenBatch&) const override {
-    return part == 4 ? Shape{1} : Shape{kTokens, kWidth};
+    return part == 5 ? Shape{1} : Shape{kTokens, kWidth};
   }
   Var run(int part, const std::vector<Var>& in, const TokenBatch& batch,
           const Pass& pass) const override {
@@ -42,13 +39,14 @@ class TwoEncoders final : public Model {
     };
     if (part == 0) return encode(table_[0], weight_[0]);
     if (part == 1) return encode(table_[1], weight_[1]);
-    if (part == 2) return linear(add(in[0], in[1]), weight_[2]);
-    if (part == 3) return linear(in[0], weight_[3]);
-    return cross_entropy(linear(add(add(in[0], in[1]), in[2]), out_), batch.targets);
+    Var x = in[0];
+    for (std::size_t i = 1; i < in.size(); ++i) x = add(x, in[i]);
+    if (part < 5) return linear(x, weight_[static_cast<std::size_t>(part)]);
+    return cross_entropy(linear(x, out_), batch.targets);
   }
   void visit(int part, const Visitor& f) override {
     if (part < 2) f(table_[static_cast<std::size_t>(part)]);
-    f(part < 4 ? weight_[static_cast<std::size_t>(part)] : out_);
+    f(part < 5 ? weight_[static_cast<std::size_t>(part)] : out_);
   }
 
  private:
@@ -56,8 +54,9 @@ class TwoEncoders final : public Model {
     return {name, Shape{rows, kWidth}, Fill{.std = 0.5}};
   }
   Parameter table_[2] = {matrix("table.0", kVocab), matrix("table.1", kVocab)};
-  Parameter weight_[4] = {matrix("weight.0", kWidth), matrix("weight.1", kWidth),
-                          matrix("weight.2", kWidth), matrix("weight.3", kWidth)};
+  Parameter weight_[5] = {matrix("weight.0", kWidth), matrix("weight.1", kWidth),
+                          matrix("weight.2", kWidth), matrix("weight.3", kWidth),
+                          matrix("weight.4", kWidth)};
   Parameter out_ = matrix("out", kVocab);
 };
 
@@ -72,9 +71,9 @@ TokenBatch batch_of(std::int64_t micro, const Device& device) {
   return batch;
 }
 
-// The losses of two steps, micro-batch by micro-batch.
+// The losses of two steps, micro-batch by micro-batch, and then that of an evaluation.
 std::vector<double> losses(const std::string& split, int stages, int ranks, ScheduleKind kind) {
-  std::vector<double> all(2 * kMicros, 0);
+  std::vector<double> all(2 * kMicros + 1, 0);
   std::mutex mutex;
   run_ranks(ranks, [&](World& world) {
     const Mesh mesh = Mesh::over(world.group(), {.pp = ranks});
@@ -102,21 +101,25 @@ std::vector<double> losses(const std::string& split, int stages, int ranks, Sche
           all[static_cast<std::size_t>(step * kMicros + i)] =
               of_step.host<double>()[static_cast<std::size_t>(i)];
     }
+    const Tensor loss = pipeline.evaluate([&] { return batch_of(kMicros, device); });
+    const std::scoped_lock lock(mutex);
+    if (pipeline.has_loss()) all.back() = loss.host<double>()[0];
   });
   return all;
 }
 
 TEST(BranchingPipeline, LearnsTheSameWhereverItsStagesLie) {
   using enum ScheduleKind;
-  const std::vector<double> serial = losses("5", 1, 1, one_f_one_b);
+  const std::vector<double> serial = losses("6", 1, 1, one_f_one_b);
   EXPECT_GT(serial[0], serial[kMicros]);
-  EXPECT_EQ(losses("1,1,1,2", 4, 4, one_f_one_b), serial);
-  EXPECT_EQ(losses("1,1,1,1,1", 5, 5, gpipe), serial);
-  EXPECT_EQ(losses("1,1,2,1", 4, 2, interleaved), serial);
-  EXPECT_EQ(losses("1,1,1,2", 4, 2, zero_bubble_v), serial);
-  EXPECT_EQ(losses("2,1,1,1", 4, 2, zero_bubble_v), serial);
-  EXPECT_EQ(losses("2,1,2", 3, 3, zero_bubble), serial);
-  EXPECT_EQ(losses("1,4", 2, 2, one_f_one_b), serial);
+  EXPECT_EQ(losses("1,1,1,3", 4, 4, one_f_one_b), serial);
+  EXPECT_EQ(losses("1,1,1,1,1,1", 6, 6, gpipe), serial);
+  EXPECT_EQ(losses("1,1,2,2", 4, 2, interleaved), serial);
+  EXPECT_EQ(losses("1,1,1,1,1,1", 6, 2, interleaved), serial);
+  EXPECT_EQ(losses("1,1,1,3", 4, 2, zero_bubble_v), serial);
+  EXPECT_EQ(losses("2,1,1,2", 4, 2, zero_bubble_v), serial);
+  EXPECT_EQ(losses("2,1,3", 3, 3, zero_bubble), serial);
+  EXPECT_EQ(losses("1,5", 2, 2, one_f_one_b), serial);
 }
 
 }  // namespace
