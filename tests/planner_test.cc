@@ -30,7 +30,7 @@ struct Published {
 };
 
 // Korthikanti et al., https://arxiv.org/abs/2205.05198, table 5: 8 to 512 A100s on nodes of 8,
-// nothing of which was fitted either.
+// to which no number was fitted.
 TEST(Planner, PublishedStepsOfManyNodes) {
   const Published all[] = {{"22B", {4, 4, 6144, 64, 48, 2048, 8, 1, 1, 1}, 1.42, 1.10},
                            {"175B", {64, 1, 12288, 96, 96, 2048, 8, 1, 8, 3}, 18.13, 13.75},
