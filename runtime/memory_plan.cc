@@ -13,12 +13,13 @@ namespace {
 
 constexpr std::size_t kNever = static_cast<std::size_t>(-1);
 
-// A program as its first run in the trace tells it: when each slot is born and dies, by event
-// number.
+// A program as its runs in the trace tell it.
 struct Take {
   std::string name;
   std::vector<MemoryPlan::Slot> slots;
-  std::vector<std::size_t> born, died;  // died of carried ones: never
+  // By slot, how many the program had allocated when this one died, in the run where it lived
+  // longest; carried ones never do.
+  std::vector<std::size_t> died;
   // The programs that release carried slots for the same micro-batch; and how many runs later, at
   // the least seen, another micro-batch or none does.
   std::set<std::string> releasers;
@@ -45,7 +46,6 @@ class Reader {
   Reader(const Trace& trace, std::vector<MemoryPlan::Slot>& persistent) : persistent_(persistent) {
     for (const TraceEvent& e : trace.events) {
       std::visit([this](const auto& event) { on(event); }, e);
-      ++now_;
     }
     require(!current_, "a program of the rehearsal never ended");
     for (const auto& [id, slot] : carried_) {
@@ -66,6 +66,7 @@ class Reader {
       }
       require(same_slots(known->slots, take.slots), "program '", take.name,
               "' does not repeat its own allocations");
+      std::ranges::transform(known->died, take.died, known->died.begin(), std::ranges::max);
       known->releasers.merge(take.releasers);
       if (known->released_after == 0 || take.released_after == 0)
         known->released_after += take.released_after;
@@ -89,13 +90,12 @@ class Reader {
     }
     index_[e.id] = current_->slots.size();
     current_->slots.push_back(std::move(slot));
-    current_->born.push_back(now_);
     current_->died.push_back(kNever);
   }
   void on(const ReleaseEvent& e) {
     if (!current_) return;
     if (const auto found = index_.find(e.id); found != index_.end()) {
-      current_->died[found->second] = now_;
+      current_->died[found->second] = current_->slots.size();
       index_.erase(found);
     } else if (const auto place = carried_.find(e.id); place != carried_.end()) {
       Take& taker = takes_[place->second.take];
@@ -131,7 +131,6 @@ class Reader {
   std::optional<Take> current_;
   std::unordered_map<std::uint64_t, std::size_t> index_;  // slots of current_ that are alive
   std::unordered_map<std::uint64_t, Place> carried_;      // alive, of programs that have ended
-  std::size_t now_ = 0;
 };
 
 // The lanes that a program's carried slots need: micro-batches i and j whose slots are alive at the
@@ -193,7 +192,7 @@ std::size_t pack(const Take& take, std::vector<MemoryPlan::Slot>& slots, std::si
   for (const std::size_t i : order) {
     std::size_t offset = base;
     for (const std::size_t j : placed) {  // by offset
-      if (take.died[j] < take.born[i] || take.died[i] < take.born[j]) continue;
+      if (take.died[std::min(i, j)] <= std::max(i, j)) continue;
       if (offset + slots[i].bytes <= slots[j].offset) break;
       offset = std::max(offset, slots[j].offset + aligned(slots[j].bytes));
     }
