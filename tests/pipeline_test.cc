@@ -92,7 +92,7 @@ struct Layout {
   std::int64_t dp = 1, pp = 1, stages = 1;
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   Recompute recompute = Recompute::none;
-  std::int64_t zero = 0;
+  std::int64_t zero = 0, batch = 8;  // batch: micro-batches of a step on all ranks
 };
 
 class PipelineLayouts : public testing::TestWithParam<Layout> {};
@@ -101,6 +101,7 @@ TEST_P(PipelineLayouts, LearnTheSameToTheBit) {
   const Layout& layout = GetParam();
   for (const bool llama : {false, true}) {
     Config config = tiny(llama);
+    config.train.global_batch = layout.batch;
     const Outcome serial = train(config, 1);
     auto& p = config.parallel;
     p.dp = layout.dp, p.pp = layout.pp, p.stages = layout.stages, p.schedule = layout.schedule;
@@ -138,6 +139,28 @@ INSTANTIATE_TEST_SUITE_P(
                .schedule = zero_bubble,
                .recompute = Recompute::full,
                .zero = 3},
+        Layout{.name = "one_micro", .pp = 3, .batch = 1},
+        Layout{.name = "one_micro_zb", .dp = 2, .pp = 3, .schedule = zero_bubble, .batch = 2},
+        Layout{.name = "fewer_micros_than_ranks",
+               .pp = 2,
+               .stages = 3,
+               .schedule = interleaved,
+               .batch = 3},
+        Layout{.name = "fewer_micros_zb_v",
+               .dp = 3,
+               .pp = 2,
+               .stages = 2,
+               .schedule = zero_bubble_v,
+               .zero = 3,
+               .batch = 6},
+        Layout{.name = "one_micro_of_each",
+               .dp = 3,
+               .pp = 2,
+               .stages = 2,
+               .schedule = interleaved,
+               .recompute = Recompute::selective,
+               .zero = 2,
+               .batch = 3},
         Layout{.name = "zero2", .dp = 2, .pp = 2, .zero = 2},
         Layout{.name = "zero1", .dp = 2, .pp = 2, .zero = 1}),
     [](const auto& info) { return info.param.name; });
