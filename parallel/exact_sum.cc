@@ -23,8 +23,7 @@ class TreeSum final : public BucketSum {
     buffers_.resize(static_cast<std::size_t>(local_.num_buffers));
     for (Tensor& buffer : buffers_)
       if (!passing_) buffer = gradients();
-    bucket.gradient = passing_ ? slice_of_gradients()
-                               : bucket.slice(buffers_[0]);
+    bucket.gradient = passing_ ? slice_of_gradients() : bucket.slice(buffers_[0]);
   }
 
   void direct(std::int64_t i) override {

@@ -9,8 +9,7 @@ class FastSum final : public BucketSum {
   FastSum(Bucket& bucket, std::int64_t micros)
       : BucketSum(bucket), micros_(micros), passing_(bucket.zero >= 2) {
     if (!passing_) flat_ = gradients();
-    bucket.gradient =
-        passing_ ? slice_of_gradients() : bucket.slice(flat_);
+    bucket.gradient = passing_ ? slice_of_gradients() : bucket.slice(flat_);
   }
 
   void direct(std::int64_t i) override {
