@@ -128,7 +128,8 @@ class Tape {
 
   // Runs f, recorded, on what `inputs` hold; keeps these alone, and in backward runs f once more
   // for what it would have kept. f must give the same bits each time. Where no input wants a
-  // gradient f is recorded as it is.
+  // gradient f is recorded as it is. The weights that f reads are read nowhere else on this tape:
+  // each is ready when this segment's backward pass has added its share.
   using Segment = std::function<Var(const std::vector<Var>& inputs)>;
   static Var recompute(const std::vector<Var>& inputs, Segment f);
 

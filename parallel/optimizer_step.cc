@@ -65,8 +65,12 @@ void OptimizerStep::add_twins() {
       if (bucket.plan.tied_place < 0 || bucket.plan.tied_place == mesh_.pp.rank()) continue;
       Exchange& exchange =
           exchanges.emplace_back(Exchange{&bucket, empty_like(bucket.gradient), {}, {}});
-      exchange.send = mesh_.pp->send(bucket.gradient, bucket.plan.tied_place, "gradients/twin");
-      exchange.receive = mesh_.pp->recv(exchange.other, bucket.plan.tied_place, "gradients/twin");
+      // Named by the weight, so that a job whose ranks exchange several in another order is
+      // refused.
+      const Parameter* const p = bucket.plan.slots[0].parameter;
+      const std::string what = "gradients/twin of " + (p->twin_of ? p->twin_of : p)->pieces[0].name;
+      exchange.send = mesh_.pp->send(bucket.gradient, bucket.plan.tied_place, what);
+      exchange.receive = mesh_.pp->recv(exchange.other, bucket.plan.tied_place, what);
     }
   for (Exchange& exchange : exchanges) {
     exchange.send.wait();
