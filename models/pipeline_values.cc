@@ -32,7 +32,8 @@ std::map<int, Tensor> Pipeline::take_values(const Stage& stage, int micro) {
   return values;
 }
 
-// The sum over the stages that read the value, the last first: as a tape adds them.
+// The sum over the stages that read the value, the last first: the bits of one tape, unless a stage
+// before the last has several parts that read it, whose sum comes as one number.
 Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro) {
   if (part + 1 == std::ssize(parts_)) return one_;
   Tensor sum;

@@ -114,7 +114,7 @@ TEST(BranchingPipeline, LearnsTheSameWhereverItsStagesLie) {
   EXPECT_GT(serial[0], serial[kMicros]);
   EXPECT_EQ(losses("1,1,1,3", 4, 4, one_f_one_b), serial);
   EXPECT_EQ(losses("1,1,1,1,1,1", 6, 6, gpipe), serial);
-  EXPECT_EQ(losses("1,1,2,2", 4, 2, interleaved), serial);
+  EXPECT_EQ(losses("1,1,1,3", 4, 2, interleaved), serial);
   EXPECT_EQ(losses("1,1,1,1,1,1", 6, 2, interleaved), serial);
   EXPECT_EQ(losses("1,1,1,3", 4, 2, zero_bubble_v), serial);
   EXPECT_EQ(losses("2,1,1,2", 4, 2, zero_bubble_v), serial);
