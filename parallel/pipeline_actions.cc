@@ -207,15 +207,4 @@ std::vector<std::vector<Action>> pipeline_actions(const Schedule& schedule,
   return actions;
 }
 
-int num_slots(const std::vector<Action>& actions, Phase phase, int stage, int other, Phase until) {
-  int held = 0, most = 0;
-  for (const Action& a : actions) {
-    if (a.stage != stage) continue;
-    if (a.kind == ActionKind::post_receive && a.phase == phase && a.other == other)
-      most = std::max(most, ++held);
-    if (a.kind == ActionKind::compute && a.phase == until) --held;
-  }
-  return most;
-}
-
 }  // namespace fusor

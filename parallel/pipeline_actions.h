@@ -42,12 +42,6 @@ std::string name_of(const Action&);
 // Throws Error where check(schedule, graph) does.
 std::vector<std::vector<Action>> pipeline_actions(const Schedule&, const StageGraph&);
 
-// The most messages of one edge and phase (an activation's or a gradient's, from stage `other` of
-// another rank to `stage`) that the rank of these actions holds at once, each from the post of its
-// receive to the end of the stage's phase `until` for that micro-batch. They come and go in
-// ascending order: micro % num_slots is the slot of one.
-int num_slots(const std::vector<Action>&, Phase, int stage, int other, Phase until);
-
 // When a send is over: at once, or when its receive has been posted, as MPI may do and NCCL does.
 // `blocking` waits for that in the send itself, where `rendezvous` waits in wait_send.
 enum class SendMode : std::uint8_t { buffered, rendezvous, blocking };

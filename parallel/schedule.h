@@ -64,9 +64,8 @@ std::string to_text(const Schedule&);
 Schedule parse_schedule(std::string_view text);
 
 // The most micro-batches that `stage` holds at once, each from the start of its F to the end of its
-// B (of its W, where the backward is split): the slots its activations need.
+// B (of its W, where the backward is split). They come and go in ascending order, so that micro-
+// batch i may use slot i % num_lanes.
 int num_lanes(const Schedule&, int stage);
-// The slot of a micro-batch. They come and go in ascending order, so they take turns.
-inline int lane_of(int micro, int num_lanes) { return micro % num_lanes; }
 
 }  // namespace fusor

@@ -79,17 +79,6 @@ TEST(PipelineActions, FollowBranchesAndJoins) {
                                                 "send F/stage 2 -> 3/micro 0\n"));
 }
 
-// A receive is posted one entry ahead, so the rank may hold one value more than micro-batches.
-TEST(PipelineActions, SlotsOfReceivedValues) {
-  const StageGraph graph = StageGraph::chain(3);
-  const Schedule schedule = make_schedule(ScheduleKind::one_f_one_b, graph, 3, 8);
-  const Actions actions = pipeline_actions(schedule, graph);
-  EXPECT_EQ(num_lanes(schedule, 1), 2);
-  EXPECT_EQ(num_slots(actions[1], Phase::forward, 1, 0, Phase::forward), 2);
-  EXPECT_EQ(num_slots(actions[1], Phase::forward, 1, 0, Phase::backward), 3);
-  EXPECT_EQ(num_slots(actions[1], Phase::backward, 1, 2, Phase::backward), 2);
-}
-
 struct Case {
   ScheduleKind kind;
   StageGraph graph;

@@ -270,7 +270,7 @@ TEST(Schedule, LanesAreEnough) {
       std::vector<int> owner(lanes, -1);
       for (const Entry& e : schedule.ranks[schedule.rank_of[stage]]) {
         if (e.stage != stage) continue;
-        int& lane = owner[lane_of(e.micro, lanes)];
+        int& lane = owner[e.micro % lanes];
         if (e.phase == Phase::forward) {
           EXPECT_EQ(std::exchange(lane, e.micro), -1) << name_of(e);
         }
