@@ -36,6 +36,8 @@ Config resolve(Config c) {
   require(c.data.seq_len <= c.model.seq_len, "data.seq_len ", c.data.seq_len,
           " is longer than model.seq_len ", c.model.seq_len);
   require_whole_model(c);
+  require(c.parallel.recompute_layers <= c.model.layers, "parallel.recompute_layers ",
+          c.parallel.recompute_layers, " is more than model.layers ", c.model.layers);
   const auto& o = c.optimizer;
   require(o.schedule == Decay::constant || o.min_lr <= o.lr, "optimizer.min_lr ", to_text(o.min_lr),
           " is above optimizer.lr ", to_text(o.lr));

@@ -29,6 +29,7 @@ struct ParallelConfig {
   std::int64_t stages = 1;  // on each pipeline rank
   std::string split;        // the parts of each stage; empty: by cost
   Recompute recompute = Recompute::none;
+  std::int64_t recompute_layers = 0;
   Reduce reduce = Reduce::fast;
   double bucket_mb = 25;
   std::int64_t threads = 0;

@@ -73,6 +73,7 @@ void visit_parallel_keys(C& c, F&& f) {
   f(key("parallel.stages", "pipeline stages on each rank (interleaved: 2 or more; zb_v: 2)", 1, 1 << 12), p.stages);
   f(key("parallel.split", "parts of each stage: embed..block.3 | block.4..head, or 5,3 (empty: by cost)"), p.split);
   f(key("parallel.recompute", "activations that backward computes again: none, attention's, all"), p.recompute);
+  f(key("parallel.recompute_layers", "blocks that do so, from the first on (0: all)", 0, 1 << 14), p.recompute_layers);
   f(key("parallel.cp", "context-parallel size", 1, 1 << 14), p.cp);
   f(key("parallel.ep", "expert-parallel size; divides dp", 1, 1 << 20), p.ep);
   f(key("parallel.zero", "what ranks with equal weights split: 1 optimizer state, 2 gradients too, 3 weights too", 0, 4), p.zero);

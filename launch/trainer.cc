@@ -25,7 +25,8 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
       mesh_(mesh),
       device_(device),
       pipeline_(model, stage_layout(model, config, size), store_options(config, size),
-                config.parallel.recompute, mesh, device),
+                {config.parallel.recompute, static_cast<int>(config.parallel.recompute_layers)},
+                mesh, device),
       optimizer_(pipeline_.stores(), mesh, device) {
   const Scope scope(device, "trainer");
   losses_ = Tensor({size.accumulation}, DType::f64, device);

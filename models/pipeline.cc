@@ -24,7 +24,7 @@ std::string_view verb(ActionKind kind) {
 }  // namespace
 
 Pipeline::Pipeline(Model& model, const StageLayout& layout, const StoreOptions& options,
-                   Recompute recompute, const Mesh& mesh, const Device& device)
+                   const RecomputePlan& recompute, const Mesh& mesh, const Device& device)
     : model_(model),
       parts_(model.parts()),
       layout_(layout),
@@ -192,7 +192,6 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
   Flight& flight = stage.flights[micro];
   Pass pass = step.pass;
   pass.tape = &flight.tape;
-  pass.recompute_attention = recompute_ == Recompute::selective;
   pass.first_sample += micro * step.shape.samples;
   std::map<int, Var> values;
   for (auto& [part, value] : take_values(stage, micro)) {
@@ -252,10 +251,14 @@ Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
   if (pass.tape) pass.tape->on_backward([=] { store->release(i); });
   TokenBatch own = batch;
   if (!p.reads_batch) own.tokens = own.targets = {};
-  const auto run = [this, part, own, pass](const std::vector<Var>& in) {
-    return model_.run(part, in, own, pass);
+  const bool recomputes = recompute_.layers == 0 || part <= recompute_.layers;
+  Pass here = pass;
+  here.recompute_attention = recomputes && recompute_.kind == Recompute::selective;
+  const auto run = [this, part, own, here](const std::vector<Var>& in) {
+    return model_.run(part, in, own, here);
   };
-  const bool again = pass.tape && recompute_ == Recompute::full && part + 1 < std::ssize(parts_);
+  const bool again = pass.tape && recomputes && recompute_.kind == Recompute::full &&
+                     part + 1 < std::ssize(parts_);
   Var y = again ? Tape::recompute(inputs, run) : run(inputs);
   if (pass.tape)
     pass.tape->on_backward([=] {

@@ -18,6 +18,11 @@ enum class Recompute : std::uint8_t {
   full        // of each part between the first and the last: only what it reads is kept
 };
 
+struct RecomputePlan {
+  Recompute kind = Recompute::none;
+  int layers = 0;  // only in so many parts after the first; 0: in all
+};
+
 // This rank's stages of a model. Walks the rank's actions of a step: runs stages on micro-batches,
 // each on a tape of its own, and passes values on to other stages and gradients back. Serial
 // training is a pipeline of one stage.
@@ -28,7 +33,7 @@ class Pipeline {
  public:
   // Collective. The model must outlive the pipeline and stay where it is.
   Pipeline(Model& model, const StageLayout& layout, const StoreOptions& options,
-           Recompute recompute, const Mesh& mesh, const Device& device);
+           const RecomputePlan& recompute, const Mesh& mesh, const Device& device);
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
@@ -102,7 +107,7 @@ class Pipeline {
   std::vector<Part> parts_;
   StageLayout layout_;
   DType compute_;
-  Recompute recompute_;
+  RecomputePlan recompute_;
   Mesh mesh_;
   Device device_;
   std::vector<Planned> actions_;

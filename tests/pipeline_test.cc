@@ -93,6 +93,7 @@ struct Layout {
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   Recompute recompute = Recompute::none;
   std::int64_t zero = 0, batch = 8;  // batch: micro-batches of a step on all ranks
+  std::int64_t recompute_layers = 0;
 };
 
 class PipelineLayouts : public testing::TestWithParam<Layout> {};
@@ -105,7 +106,8 @@ TEST_P(PipelineLayouts, LearnTheSameToTheBit) {
     const Outcome serial = train(config, 1);
     auto& p = config.parallel;
     p.dp = layout.dp, p.pp = layout.pp, p.stages = layout.stages, p.schedule = layout.schedule;
-    p.recompute = layout.recompute, p.zero = layout.zero;
+    p.recompute = layout.recompute, p.recompute_layers = layout.recompute_layers,
+    p.zero = layout.zero;
     const Outcome split = train(config, static_cast<int>(layout.dp * layout.pp));
     EXPECT_EQ(split.numbers, serial.numbers) << (llama ? "llama" : "gpt2");
     EXPECT_EQ(serial.weights.size(), split.weights.size());
@@ -126,6 +128,8 @@ INSTANTIATE_TEST_SUITE_P(
         Layout{.name = "interleaved", .pp = 2, .stages = 2, .schedule = interleaved},
         Layout{.name = "zb_h1", .pp = 3, .schedule = zero_bubble},
         Layout{.name = "zb_v", .pp = 2, .stages = 2, .schedule = zero_bubble_v},
+        Layout{
+            .name = "recompute_some", .pp = 2, .recompute = Recompute::full, .recompute_layers = 3},
         Layout{.name = "selective", .recompute = Recompute::selective},
         Layout{.name = "recompute", .recompute = Recompute::full},
         Layout{
@@ -165,8 +169,8 @@ INSTANTIATE_TEST_SUITE_P(
         Layout{.name = "zero1", .dp = 2, .pp = 2, .zero = 1}),
     [](const auto& info) { return info.param.name; });
 
-std::size_t planned_bytes(Config config, Recompute recompute) {
-  config.parallel.recompute = recompute;
+std::size_t planned_bytes(Config config, Recompute recompute, std::int64_t layers = 0) {
+  config.parallel.recompute = recompute, config.parallel.recompute_layers = layers;
   return rehearse(config, run_size(config, 1), 0).memory.bytes;
 }
 
@@ -178,6 +182,12 @@ TEST(Pipeline, RecomputingTakesLessMemory) {
                     full = planned_bytes(config, Recompute::full);
   EXPECT_LT(selective, none);
   EXPECT_LT(full, selective);
+  for (const Recompute kind : {Recompute::selective, Recompute::full}) {
+    const std::size_t half = planned_bytes(config, kind, 2);
+    EXPECT_LT(half, none);
+    EXPECT_GT(half, planned_bytes(config, kind));
+    EXPECT_EQ(planned_bytes(config, kind, 4), planned_bytes(config, kind));
+  }
 }
 
 }  // namespace

@@ -186,6 +186,8 @@ TEST(RecipeErrors, ContradictionsNameTheFile) {
             "tiny.ini: model.heads 7 does not divide model.width 768");
   EXPECT_EQ(error_of("[data]\nseq_len = 2048\n"),
             "tiny.ini: data.seq_len 2048 is longer than model.seq_len 1024");
+  EXPECT_EQ(error_of("[parallel]\nrecompute_layers = 13\n"),
+            "tiny.ini: parallel.recompute_layers 13 is more than model.layers 12");
   EXPECT_EQ(error_of("[optimizer]\nlr = 1e-5\nmin_lr = 1e-4\n"),
             "tiny.ini: optimizer.min_lr 1e-04 is above optimizer.lr 1e-05");
   EXPECT_EQ(error_of("[model]\npreset = gpt2-123m\n"),
