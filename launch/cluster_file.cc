@@ -55,7 +55,7 @@ void visit_link_keys(const std::array<std::string_view, 4>& names, L& link, F&& 
 // The one table of the keys of a cluster file. C is Cluster, const or not.
 template <class C, class F>
 void visit_cluster_keys(C& c, F&& f) {
-  f(key("cluster.name", "for people"), c.name);
+  f(key("cluster.name", "the system, for people"), c.name);
   f(key("cluster.ranks_per_node", "processors of a node, one rank each", 1, 1 << 20), c.ranks_per_node);
   f(key("rank.memory", "bytes a rank may use", kLeast), c.memory);
   f(key("rank.bandwidth", "bytes/s between a processor and its memory", kLeast), c.bandwidth);

@@ -40,9 +40,7 @@ constexpr auto names(Norm) { return std::to_array<std::string_view>({"layer_norm
 constexpr auto names(Activation) { return std::to_array<std::string_view>({"gelu", "swiglu"}); }
 constexpr auto names(Positions) { return std::to_array<std::string_view>({"learned", "rotary"}); }
 constexpr auto names(Reduce) { return std::to_array<std::string_view>({"fast", "exact"}); }
-constexpr auto names(ScheduleKind) {
-  return std::to_array<std::string_view>({"gpipe", "1f1b", "interleaved", "zb_h1", "zb_v"});
-}
+constexpr auto names(ScheduleKind) { return kScheduleNames; }
 constexpr auto names(Recompute) {
   return std::to_array<std::string_view>({"none", "selective", "full"});
 }

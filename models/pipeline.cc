@@ -45,11 +45,9 @@ Pipeline::Pipeline(Model& model, const StageLayout& layout, const StoreOptions& 
 
 void Pipeline::add_stage(int index, const StoreOptions& options) {
   auto stage = std::make_unique<Stage>(index, layout_.parts_of(index));
+  const std::vector<std::vector<Parameter*>> of_all = parameters_by_part(model_);
   std::vector<std::vector<Parameter*>> parameters;
-  for (const int part : stage->parts) {
-    auto& of_part = parameters.emplace_back();
-    model_.visit(part, [&](Parameter& p) { of_part.push_back(&p); });
-  }
+  for (const int part : stage->parts) parameters.push_back(of_all[at(part)]);
   const std::vector<std::vector<int>> readers = layout_.graph.readers();
   for (const int part : stage->parts) {
     const auto reads = [&](int reader) {

@@ -52,11 +52,11 @@ Var embedding(const Var& table, const Var& ids, const VocabShard& shard) {
                               iv.data<std::int32_t>(), tv.data<T>(), y.data<T>());
     });
   });
-  const Pull pull_weights = [iv, first = shard.first, dtable = table.grad()](const Tensor& dy) {
+  Pull pull_weights = [iv, first = shard.first, dtable = table.grad()](const Tensor& dy) {
     dtable.accumulate(
         [&](const Tensor& to, bool add) { embedding_backward(dy, iv, first, to, add); });
   };
-  return record(std::move(y), {table, ids}, {}, pull_weights);
+  return record(std::move(y), {table, ids}, {}, std::move(pull_weights));
 }
 
 Var add_positions(const Var& x, const Var& table, const RowMap& map) {
@@ -73,14 +73,14 @@ Var add_positions(const Var& x, const Var& table, const RowMap& map) {
                                   y.data<T>());
     });
   });
-  const Pull pull = [dx = x.grad()](const Tensor& dy) { dx.pass(dy); };
-  const Pull pull_weights = [map, dtable = table.grad()](const Tensor& dy) {
+  Pull pull = [dx = x.grad()](const Tensor& dy) { dx.pass(dy); };
+  Pull pull_weights = [map, dtable = table.grad()](const Tensor& dy) {
     dtable.accumulate([&](const Tensor& to, bool add) {
       if (!add) ops::fill(to, 0);
       add_positions_backward(dy, map, to);
     });
   };
-  return record(std::move(y), {x, table}, pull, pull_weights);
+  return record(std::move(y), {x, table}, std::move(pull), std::move(pull_weights));
 }
 
 }  // namespace fusor

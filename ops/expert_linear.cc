@@ -21,19 +21,19 @@ Var expert_linear(const Var& x, const Var& w, std::int64_t experts) {
   Tensor y({xv.dim(0), wv.dim(0) / experts}, xv.dtype(), xv.device());
   for (std::int64_t e = 0; e < experts; ++e)
     ops::gemm_nt(part(xv, e, experts), part(wv, e, experts), {}, part(y, e, experts));
-  const Pull pull = [wv, experts, dx = x.grad()](const Tensor& dy) {
+  Pull pull = [wv, experts, dx = x.grad()](const Tensor& dy) {
     dx.accumulate([&](const Tensor& to, bool add) {
       for (std::int64_t e = 0; e < experts; ++e)
         ops::gemm_nn(part(dy, e, experts), part(wv, e, experts), part(to, e, experts), add);
     });
   };
-  const Pull pull_weights = [xv, experts, dw = w.grad()](const Tensor& dy) {
+  Pull pull_weights = [xv, experts, dw = w.grad()](const Tensor& dy) {
     dw.accumulate([&](const Tensor& to, bool add) {
       for (std::int64_t e = 0; e < experts; ++e)
         ops::gemm_tn(part(dy, e, experts), part(xv, e, experts), part(to, e, experts), add);
     });
   };
-  return record(std::move(y), {x, w}, pull, pull_weights);
+  return record(std::move(y), {x, w}, std::move(pull), std::move(pull_weights));
 }
 
 }  // namespace fusor

@@ -54,12 +54,12 @@ Var layer_norm(const Var& x, const Var& gain, const Var& bias, double eps) {
   });
   const auto sums = std::make_shared<Tensor>();  // from pull to pull_weights
   const bool wants_sums = gain.grad().wanted() || bias.grad().wanted();
-  const Pull pull = [=, dx = x.grad()](const Tensor& dy) {
+  Pull pull = [=, dx = x.grad()](const Tensor& dy) {
     if (wants_sums) *sums = ops::row_block_sums(s.x, 2);
     if (!dx.wanted()) layer_norm_backward(dy, s, {}, false, *sums);
     dx.accumulate([&](const Tensor& to, bool add) { layer_norm_backward(dy, s, to, add, *sums); });
   };
-  const Pull pull_weights = [sums, dgain = gain.grad(), dbias = bias.grad()](const Tensor&) {
+  Pull pull_weights = [sums, dgain = gain.grad(), dbias = bias.grad()](const Tensor&) {
     const auto total = [&](std::int64_t i) {
       return [&sums, i](const Tensor& to, bool add) {
         ops::sum_rows(to, sums->rows(i, i + 1).view({sums->dim(1), sums->dim(2)}), add);
@@ -69,7 +69,7 @@ Var layer_norm(const Var& x, const Var& gain, const Var& bias, double eps) {
     dbias.accumulate(total(1));
     *sums = {};
   };
-  return record(std::move(y), {x, gain, bias}, pull, pull_weights);
+  return record(std::move(y), {x, gain, bias}, std::move(pull), std::move(pull_weights));
 }
 
 }  // namespace fusor

@@ -24,14 +24,14 @@ Var linear(const Var& x, const Var& w, const Var& b) {
   check(x, w, b);
   Tensor y = output(x, w);
   ops::gemm_nt(x.value(), w.value(), b.value(), y);
-  const Pull pull = [dx = x.grad(), w = w.value()](const Tensor& dy) {
+  Pull pull = [dx = x.grad(), w = w.value()](const Tensor& dy) {
     dx.accumulate([&](auto& to, bool add) { ops::gemm_nn(dy, w, to, add); });
   };
-  const Pull pull_weights = [dw = w.grad(), db = b.grad(), x = x.value()](const Tensor& dy) {
+  Pull pull_weights = [dw = w.grad(), db = b.grad(), x = x.value()](const Tensor& dy) {
     dw.accumulate([&](auto& to, bool add) { ops::gemm_tn(dy, x, to, add); });
     db.accumulate([&](auto& to, bool add) { ops::sum_rows(to, dy, add); });
   };
-  return record(std::move(y), {x, w, b}, pull, pull_weights);
+  return record(std::move(y), {x, w, b}, std::move(pull), std::move(pull_weights));
 }
 
 Var linear_gelu(const Var& x, const Var& w, const Var& b) {

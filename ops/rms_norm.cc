@@ -39,20 +39,20 @@ Var rms_norm(const Var& x, const Var& gain, double eps) {
     });
   });
   const auto sums = std::make_shared<Tensor>();  // from pull to pull_weights
-  const Pull pull = [=, dx = x.grad(), wants_gain = gain.grad().wanted()](const Tensor& dy) {
+  Pull pull = [=, dx = x.grad(), wants_gain = gain.grad().wanted()](const Tensor& dy) {
     if (wants_gain) *sums = ops::row_block_sums(xv);
     if (!dx.wanted()) rms_norm_backward(dy, xv, gv, inv_rms, {}, false, *sums);
     dx.accumulate([&](const Tensor& to, bool add) {
       rms_norm_backward(dy, xv, gv, inv_rms, to, add, *sums);
     });
   };
-  const Pull pull_weights = [sums, dgain = gain.grad()](const Tensor&) {
+  Pull pull_weights = [sums, dgain = gain.grad()](const Tensor&) {
     dgain.accumulate([&](const Tensor& to, bool add) {
       ops::sum_rows(to, sums->view({sums->dim(1), sums->dim(2)}), add);
     });
     *sums = {};
   };
-  return record(std::move(y), {x, gain}, pull, pull_weights);
+  return record(std::move(y), {x, gain}, std::move(pull), std::move(pull_weights));
 }
 
 }  // namespace fusor

@@ -46,13 +46,13 @@ Var router_logits(const Var& x, const Var& w) {
                                   wv.data<T>(), logits.data<acc_t<T>>());
     });
   });
-  const Pull pull = [wv, dx = x.grad()](const Tensor& dlogits) {
+  Pull pull = [wv, dx = x.grad()](const Tensor& dlogits) {
     dx.accumulate([&](auto& to, bool add) { backward_x(dlogits, wv, to, add); });
   };
-  const Pull pull_weights = [xv, dw = w.grad()](const Tensor& dlogits) {
+  Pull pull_weights = [xv, dw = w.grad()](const Tensor& dlogits) {
     dw.accumulate([&](auto& to, bool add) { backward_w(dlogits, xv, to, add); });
   };
-  return record(std::move(logits), {x, w}, pull, pull_weights);
+  return record(std::move(logits), {x, w}, std::move(pull), std::move(pull_weights));
 }
 
 }  // namespace fusor

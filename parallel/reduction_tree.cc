@@ -67,12 +67,4 @@ std::pair<std::vector<TreeAdd>, std::int64_t> plan_root_sum(std::int64_t leaves,
   return {std::move(adds), stack[0].buffer};
 }
 
-double tree_sum(std::vector<double> leaves) {
-  require(!leaves.empty(), "the sum of no micro-batches");
-  for (std::size_t width = leaves.size(); width > 1; width = (width + 1) / 2)
-    for (std::size_t i = 0; i < width; i += 2)
-      leaves[i / 2] = i + 1 < width ? leaves[i] + leaves[i + 1] : leaves[i];
-  return leaves[0];
-}
-
 }  // namespace fusor

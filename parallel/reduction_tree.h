@@ -39,7 +39,4 @@ LocalSums plan_local_sums(std::int64_t leaves, std::int64_t first, std::int64_t 
 std::pair<std::vector<TreeAdd>, std::int64_t> plan_root_sum(std::int64_t leaves,
                                                             const std::vector<TreeNode>& nodes);
 
-// The tree's sum of one number a leaf.
-double tree_sum(std::vector<double> leaves);
-
 }  // namespace fusor

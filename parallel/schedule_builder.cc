@@ -12,9 +12,6 @@
 namespace fusor {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames = {"gpipe", "1f1b", "interleaved", "zb_h1",
-                                                    "zb_v"};
-
 bool is_split(ScheduleKind kind) {
   return kind == ScheduleKind::zero_bubble || kind == ScheduleKind::zero_bubble_v;
 }
@@ -228,13 +225,8 @@ void check_placement(ScheduleKind kind, const std::vector<int>& rank_of, int ran
 
 }  // namespace
 
-std::string_view name_of(ScheduleKind kind) { return kNames[static_cast<std::size_t>(kind)]; }
-
-ScheduleKind parse_schedule_kind(std::string_view name) {
-  const auto at = std::ranges::find(kNames, name);
-  require(at != kNames.end(), "no schedule is called \"", name,
-          "\"; there are gpipe, 1f1b, interleaved, zb_h1, zb_v");
-  return static_cast<ScheduleKind>(at - kNames.begin());
+std::string_view name_of(ScheduleKind kind) {
+  return kScheduleNames[static_cast<std::size_t>(kind)];
 }
 
 std::vector<int> place_stages(ScheduleKind kind, int stages, int ranks) {

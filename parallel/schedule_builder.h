@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,9 +20,10 @@ enum class ScheduleKind : std::uint8_t {
   zero_bubble,  // ZB-H1: 1F1B that fills its waits with W; holds p (arXiv:2401.10241, 3.1)
   zero_bubble_v  // ZB-V: v = 2 in V shape; holds 2p, half stages (arXiv:2401.10241, 6)
 };
-std::string_view name_of(ScheduleKind);  // gpipe, 1f1b, interleaved, zb_h1, zb_v
-// Throws Error that lists the names.
-ScheduleKind parse_schedule_kind(std::string_view name);
+inline constexpr std::array<std::string_view, 5> kScheduleNames{
+    // by ScheduleKind
+    "gpipe", "1f1b", "interleaved", "zb_h1", "zb_v"};
+std::string_view name_of(ScheduleKind);
 
 // The rank that holds each stage: stage % ranks; of zb_v in V shape, so that the last stage lies
 // beside the first. Throws Error where `stages` are too few, do not divide, or are more on a rank

@@ -32,18 +32,18 @@ Var value_of(const std::optional<Parameter>& b) { return b ? b->var : Var(); }
 Var gathering_linear(const Var& x, const Var& w, const Var& b, const Group& tp) {
   const Tensor rows = all_gathered(x.value(), tp, "gather_rows");
   Tensor y = linear(Var::input(rows), Var::input(w.value()), Var::input(b.value())).value();
-  const Pull pull = [tp, dx = x.grad(), w = w.value()](const Tensor& dy) {
+  Pull pull = [tp, dx = x.grad(), w = w.value()](const Tensor& dy) {
     if (!dx.wanted()) return;
     const Tensor share({dy.dim(0), w.dim(1)}, dy.dtype(), dy.device());
     ops::gemm_nn(dy, w, share, false);
     dx.pass(reduce_scattered(share, tp, "gather_rows_backward"));
   };
-  const Pull pull_weights = [tp, dw = w.grad(), db = b.grad(), x = x.value()](const Tensor& dy) {
+  Pull pull_weights = [tp, dw = w.grad(), db = b.grad(), x = x.value()](const Tensor& dy) {
     const Tensor rows = all_gathered(x, tp, "gather_rows_again");
     dw.accumulate([&](auto& to, bool add) { ops::gemm_tn(dy, rows, to, add); });
     db.accumulate([&](auto& to, bool add) { ops::sum_rows(to, dy, add); });
   };
-  return record(std::move(y), {x, w, b}, pull, pull_weights);
+  return record(std::move(y), {x, w, b}, std::move(pull), std::move(pull_weights));
 }
 
 }  // namespace
