@@ -3,13 +3,17 @@ add_library(fusor_flags INTERFACE)
 add_library(fusor::flags ALIAS fusor_flags)
 set_target_properties(fusor_flags PROPERTIES EXPORT_NAME flags)
 target_compile_features(fusor_flags INTERFACE cxx_std_20)
-target_compile_definitions(fusor_flags INTERFACE $<$<BOOL:${FUSOR_CUDA}>:FUSOR_CUDA>)
+if(FUSOR_CUDA)
+  target_compile_definitions(fusor_flags INTERFACE FUSOR_CUDA)
+endif()
 
 # Warnings and code generation are ours alone: they do not reach a project that links Fusor.
 add_library(fusor_build INTERFACE)
 target_link_libraries(fusor_build INTERFACE fusor_flags)
 target_compile_options(fusor_build INTERFACE
-  $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>  # CMake 3.25 has no cuda_std_20
+  # Device code may call constexpr functions: random numbers, row maps, conversions are written once.
+  $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--extended-lambda;-lineinfo>  # no cuda_std_20 in CMake 3.25
+  "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror>"
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror>
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # g++ 12 warns of std::string's own operator+ (GCC bug 105651)
   # Fused multiply-add is on; nothing here reads errno or traps. No -ffast-math: sums keep their order.
@@ -21,10 +25,19 @@ if(FUSOR_SANITIZE)
   target_link_options(fusor_build INTERFACE -fsanitize=${FUSOR_SANITIZE})
 endif()
 
-# fusor_library(ops HEADERS a.h SOURCES a.cc CUDA a.cu DEPS fusor::runtime PRIVATE_DEPS CUDA::cublas)
+# fusor_library(ops HEADERS a.h SOURCES a.cc CUDA a.cu NO_CUDA b.cc DEPS fusor::runtime PRIVATE_DEPS x): CUDA are
+# the sources of the CUDA backend, NO_CUDA what stands in for them without it.
 function(fusor_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;CUDA;DEPS;PRIVATE_DEPS")
-  add_library(fusor_${name} STATIC ${arg_SOURCES} $<$<BOOL:${FUSOR_CUDA}>:${arg_CUDA}>)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;CUDA;NO_CUDA;DEPS;PRIVATE_DEPS")
+  add_library(fusor_${name} STATIC ${arg_SOURCES})
+  if(FUSOR_CUDA)
+    target_sources(fusor_${name} PRIVATE ${arg_CUDA})
+  else()
+    target_sources(fusor_${name} PRIVATE ${arg_NO_CUDA})
+  endif()
+  if(FUSOR_CUDA STREQUAL EMULATED)  # kernels are C++ to the emulator
+    set_source_files_properties(${arg_CUDA} PROPERTIES LANGUAGE CXX)
+  endif()
   add_library(fusor::${name} ALIAS fusor_${name})
   target_sources(fusor_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
   target_link_libraries(fusor_${name} PUBLIC ${arg_DEPS} fusor_flags PRIVATE ${arg_PRIVATE_DEPS} $<BUILD_INTERFACE:fusor_build>)

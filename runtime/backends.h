@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <cstring>
 
 #include "runtime/device.h"
 
@@ -8,6 +9,10 @@ namespace fusor {
 std::shared_ptr<DeviceBackend> make_heap_backend(bool poison);
 std::shared_ptr<DeviceBackend> make_meta_backend(Trace&);
 std::shared_ptr<DeviceBackend> make_arena_backend(const MemoryPlan&);
+// Defined in cuda_backend.cc, or in no_cuda.cc where Fusor is built without CUDA.
+std::shared_ptr<DeviceBackend> make_cuda_backend(int index, bool poison);
+std::shared_ptr<DeviceBackend> make_cuda_backend(int index, const MemoryPlan&);
+std::shared_ptr<DeviceBackend> make_staging_backend();  // page-locked host memory
 
 // What the backends on the host share: kernels run at the call, and their time is kept.
 class HostBackend : public DeviceBackend {
@@ -22,6 +27,9 @@ class HostBackend : public DeviceBackend {
     clock.seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     if (progress) progress(progress_arg);
+  }
+  void copy(std::byte* to, const std::byte* from, std::size_t bytes) override {
+    if (bytes != 0) std::memmove(to, from, bytes);
   }
 
  private:

@@ -39,6 +39,16 @@ Device::Device() : like_(DeviceKind::cpu) {
 Device Device::heap(bool poison) { return {make_heap_backend(poison), DeviceKind::cpu}; }
 Device Device::meta(Trace& trace, DeviceKind like) { return {make_meta_backend(trace), like}; }
 Device Device::arena(const MemoryPlan& plan) { return {make_arena_backend(plan), DeviceKind::cpu}; }
+Device Device::cuda(int index, bool poison) {
+  return {make_cuda_backend(index, poison), DeviceKind::cuda};
+}
+Device Device::cuda(int index, const MemoryPlan& plan) {
+  return {make_cuda_backend(index, plan), DeviceKind::cuda};
+}
+Device Device::staging(const Device& device) {
+  if (device.kind() != DeviceKind::cuda) return heap();
+  return {make_staging_backend(), DeviceKind::cpu};
+}
 
 std::size_t Device::high_water() const { return backend_->high_water(); }
 

@@ -13,6 +13,10 @@
 //   heap    host memory, one allocation a tensor: tests and tools
 //   arena   host memory, every allocation at the offset a rehearsal assigned it: runs
 //   meta    no bytes at all; what is asked for and done is written to a trace: the rehearsal
+//   cuda    memory of a GPU, one allocation a tensor or, given a plan, one arena
+// Operators of a cuda device are queued on its one stream and run there in order; the host goes on.
+struct CUstream_st;
+
 namespace fusor {
 
 struct Trace;       // runtime/trace.h
@@ -75,6 +79,11 @@ class DeviceBackend {
   virtual void program_again(std::string_view /*name*/, int /*micro*/) {}
   virtual std::size_t high_water() const { return 0; }  // see Device::high_water
 
+  virtual CUstream_st* stream() const { return nullptr; }  // null: operators run at the call
+  // See runtime/copy.h. One of the two lies on this device.
+  virtual void copy(std::byte* to, const std::byte* from, std::size_t bytes) = 0;
+  virtual void synchronize() {}
+
   // Called often while a rank computes, so that transports without a progress thread move on.
   void (*progress)(void*) = nullptr;
   void* progress_arg = nullptr;
@@ -99,6 +108,13 @@ class Device {
   // `like`: the kind whose kernels, and so whose workspaces, the rehearsal stands for.
   static Device meta(Trace& trace, DeviceKind like = DeviceKind::cpu);
   static Device arena(const MemoryPlan& plan);
+  // GPU `index` of this process (runtime/cuda_devices.h tells which there are). Throws Error that
+  // says why it cannot be used, or that it lacks the memory.
+  static Device cuda(int index, bool poison = false);
+  static Device cuda(int index, const MemoryPlan& plan);
+  // Host memory from and to which copies of `device` run while the host goes on: page-locked for
+  // cuda, the heap for others.
+  static Device staging(const Device& device);
 
   DeviceKind kind() const { return backend_->kind(); }
   DeviceBackend& backend() const { return *backend_; }

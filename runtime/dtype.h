@@ -22,12 +22,12 @@ std::ostream& operator<<(std::ostream&, DType);
 struct bf16 {
   std::uint16_t bits = 0;
   bf16() = default;
-  explicit bf16(float x) {
+  constexpr explicit bf16(float x) {
     const auto u = std::bit_cast<std::uint32_t>(x);
     const std::uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
     bits = static_cast<std::uint16_t>((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 0x40 : rounded);
   }
-  explicit operator float() const {
+  constexpr explicit operator float() const {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   }
 };

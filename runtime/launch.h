@@ -9,7 +9,9 @@ namespace fusor {
 
 // One tag per backend. Kernels are overloads on the tag, so a missing one is a build error.
 struct Cpu {};
-struct Cuda {};
+struct Cuda {
+  CUstream_st* stream = nullptr;  // where the device's operators run, in order
+};
 
 // Tells the device, and a trace of spans, of an operator for as long as it runs.
 class OpScope {
@@ -27,15 +29,15 @@ class OpScope {
   DeviceBackend& backend_;
 };
 
-// Calls f(Cpu{}) or f(Cuda{}). The only place that tells backends apart: code above never does.
+// Calls f(Cpu{}) or f(Cuda{...}). The only place that tells backends apart: code above never does.
 template <class F>
-void on_backend(DeviceKind kind, F&& f) {
+void on_backend(DeviceKind kind, F&& f, [[maybe_unused]] CUstream_st* stream = nullptr) {
   switch (kind) {
     case DeviceKind::cpu:
       return f(Cpu{});
     case DeviceKind::cuda:
 #ifdef FUSOR_CUDA
-      return f(Cuda{});
+      return f(Cuda{stream});
 #else
       raise("this build has no CUDA backend");
 #endif
@@ -48,7 +50,8 @@ void on_backend(DeviceKind kind, F&& f) {
 template <class Kernel>
 void launch(const Device& device, std::string_view op, const Cost& cost, Kernel&& kernel) {
   const OpScope running(device, op, cost);
-  if (device.kind() != DeviceKind::meta) on_backend(device.kind(), kernel);
+  if (device.kind() != DeviceKind::meta)
+    on_backend(device.kind(), kernel, device.backend().stream());
 }
 
 }  // namespace fusor

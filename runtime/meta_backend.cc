@@ -23,6 +23,9 @@ class MetaBackend final : public DeviceBackend {
   void op_begin(std::string_view op, const Cost& cost) override {
     trace_.events.emplace_back(OpEvent{std::string(op), scope(), cost});
   }
+  void copy(std::byte*, const std::byte*, std::size_t bytes) override {
+    trace_.events.emplace_back(OpEvent{"copy", scope(), {.bytes = static_cast<double>(bytes)}});
+  }
   void program_begin(std::string_view name, int micro) override {
     require(program_.empty(), "program '", name, "' begins inside program '", program_, "'");
     program_ = name, micro_ = micro;

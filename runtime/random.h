@@ -17,7 +17,7 @@ struct RandomKey {
 RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step = 0);
 
 // Four 32-bit words for counter (lo, hi) under key.
-inline std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, std::uint64_t hi = 0) {
+constexpr std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, std::uint64_t hi = 0) {
   std::array<std::uint32_t, 4> c{
       static_cast<std::uint32_t>(lo), static_cast<std::uint32_t>(lo >> 32),
       static_cast<std::uint32_t>(hi), static_cast<std::uint32_t>(hi >> 32)};
@@ -32,12 +32,12 @@ inline std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, std:
 }
 
 // The 32 random bits of element i: word i % 4 of counter i / 4.
-inline std::uint32_t random_bits(RandomKey key, std::uint64_t i) {
+constexpr std::uint32_t random_bits(RandomKey key, std::uint64_t i) {
   return philox(key, i / 4)[i % 4];
 }
 
 // Uniform in [0, 1) with 24 bits, exact in f32.
-inline float uniform(RandomKey key, std::uint64_t i) {
+constexpr float uniform(RandomKey key, std::uint64_t i) {
   return static_cast<float>(random_bits(key, i) >> 8) * 0x1p-24f;
 }
 

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <deque>
 #include <exception>
+
+#include "runtime/copy.h"
 
 namespace fusor {
 namespace {
 
-// Copies the bytes of `in` to `out`; on meta there are none.
-void copy(const Tensor& in, const Tensor& out) {
-  if (in.device().kind() == DeviceKind::meta || in.raw() == out.raw()) return;
-  require(in.device().kind() == DeviceKind::cpu, "a group of one moves host tensors only");
-  if (in.bytes() != 0) std::memmove(out.raw(), in.raw(), in.bytes());
+void copy_unless_same(const Tensor& in, const Tensor& out) {
+  if (in.device().kind() != DeviceKind::meta && in.raw() != out.raw()) copy(in, out);
 }
 
 // A group of one. What it sends to itself it must send before it receives.
@@ -32,11 +30,11 @@ class SelfTransport final : public Transport {
       case CommKind::all_gather:
       case CommKind::reduce_scatter:
       case CommKind::all_to_all:
-        copy(call.in, call.out);
+        copy_unless_same(call.in, call.out);
         break;
       case CommKind::send:
         sent_.push_back(empty_like(call.in));
-        copy(call.in, sent_.back());
+        copy_unless_same(call.in, sent_.back());
         break;
       case CommKind::recv:
         receive(call);
@@ -55,7 +53,7 @@ class SelfTransport final : public Transport {
     require(from.size() == call.out.size() && from.dtype() == call.out.dtype(), describe(call),
             ": sent ", from.size(), ' ', from.dtype(), ", received as ", call.out.size(), ' ',
             call.out.dtype());
-    copy(from, call.out);
+    copy_unless_same(from, call.out);
   }
 
   std::deque<Tensor> sent_;

@@ -1,0 +1,26 @@
+# FUSOR_CUDA=ON: the compiler, the toolkit's headers and its static runtime. cuBLAS, cuDNN and NCCL are loaded by the
+# program when it finds a GPU, so here only their headers are needed.
+if(FUSOR_CUDA STREQUAL ON)
+  if(NOT CMAKE_CUDA_ARCHITECTURES AND NOT EXISTS /dev/nvidiactl)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90 100)  # "native", the default, needs a GPU to ask
+  elseif(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES native)
+  endif()
+  set(CMAKE_CUDA_ARCHITECTURES ${CMAKE_CUDA_ARCHITECTURES} CACHE STRING "Compute capabilities: native, or 80;90;100")
+  enable_language(CUDA)
+  set(CMAKE_CUDA_EXTENSIONS OFF)
+  find_package(CUDAToolkit 12.4 REQUIRED)
+  find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} REQUIRED)
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} REQUIRED)
+  add_library(fusor_cuda INTERFACE)
+  target_include_directories(fusor_cuda SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR}
+                                                         ${NCCL_INCLUDE_DIR})
+  target_link_libraries(fusor_cuda INTERFACE CUDA::cudart_static)
+elseif(FUSOR_CUDA STREQUAL EMULATED)
+  add_library(fusor_cuda INTERFACE)
+  target_link_libraries(fusor_cuda INTERFACE fusor_cuda_emulator)
+elseif(NOT FUSOR_CUDA STREQUAL OFF)
+  message(FATAL_ERROR "FUSOR_CUDA is ${FUSOR_CUDA}; it can be OFF, ON or EMULATED")
+else()
+  add_library(fusor_cuda INTERFACE)
+endif()

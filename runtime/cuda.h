@@ -1,0 +1,26 @@
+#pragma once
+#include <cuda_runtime.h>
+
+#include <source_location>
+#include <string>
+
+#include "runtime/handle.h"
+
+// What code that calls CUDA shares. Included by sources of the CUDA build alone.
+namespace fusor {
+
+// Throws Error with CUDA's own text unless status is cudaSuccess; `what` leads the message.
+void check_cuda(cudaError_t status, const std::string& what,
+                std::source_location at = std::source_location::current());
+
+inline void destroy_event(cudaEvent_t event) { cudaEventDestroy(event); }
+inline void destroy_stream(cudaStream_t stream) { cudaStreamDestroy(stream); }
+using CudaEvent = Handle<cudaEvent_t, destroy_event>;
+using CudaStream = Handle<cudaStream_t, destroy_stream>;
+CudaEvent make_event();    // without timing: for waits
+CudaStream make_stream();  // does not wait for the default stream
+
+// What is queued on `later` from now on begins when what is on `earlier` now is done.
+void wait_for(cudaStream_t later, cudaStream_t earlier, const CudaEvent& event);
+
+}  // namespace fusor

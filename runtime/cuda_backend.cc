@@ -1,0 +1,143 @@
+#include <nvtx3/nvToolsExt.h>
+
+#include "runtime/arena_slots.h"
+#include "runtime/backends.h"
+#include "runtime/cuda.h"
+#include "runtime/cuda_devices.h"
+#include "runtime/error.h"
+
+namespace fusor {
+namespace {
+
+// Makes GPU `index` the one of this thread, or says why it cannot be.
+void use(int index) {
+  const CudaDevices& devices = cuda_devices();
+  require(devices.why_none.empty(), devices.why_none);
+  require(index >= 0 && index < std::ssize(devices.gpus), "no GPU ", index, " among ",
+          devices.gpus.size());
+  const CudaDevices::Gpu& gpu = devices.gpus[static_cast<std::size_t>(index)];
+  require(gpu.refused.empty(), gpu.refused);
+  check_cuda(cudaSetDevice(index), "GPU " + std::to_string(index));
+  const cudaError_t status = cudaFree(nullptr);  // makes the context: the first call that can fail
+  require(status != cudaErrorDevicesUnavailable, "GPU ", index, " (", gpu.name,
+          ") is taken by another process and its compute mode is exclusive");
+  require(status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction,
+          "Fusor was built for other architectures than GPU ", index, " (", gpu.name,
+          ", compute capability ", gpu.major, ".", gpu.minor, "): set CMAKE_CUDA_ARCHITECTURES");
+  check_cuda(status, "GPU " + std::to_string(index) + " (" + gpu.name + ")");
+}
+
+// Operators are queued on one stream, which orders them.
+class CudaBackend : public DeviceBackend {
+ public:
+  explicit CudaBackend(int index) : index_(index) {
+    use(index);
+    stream_ = make_stream();
+  }
+  DeviceKind kind() const override { return DeviceKind::cuda; }
+  CUstream_st* stream() const override { return stream_.get(); }
+
+  void op_begin(std::string_view op, const Cost& cost) override {
+    clock.flops += cost.flops;
+    ++clock.calls;
+    nvtxRangePushA(std::string(op).c_str());
+  }
+  void op_end() override {
+    nvtxRangePop();
+    if (progress) progress(progress_arg);
+  }
+  void copy(std::byte* to, const std::byte* from, std::size_t bytes) override {
+    if (bytes == 0) return;
+    check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_.get()), "copy");
+  }
+  void synchronize() override {
+    check_cuda(cudaStreamSynchronize(stream_.get()), "GPU " + std::to_string(index_));
+  }
+
+ protected:
+  // Throws Error that tells what is free where `bytes` are not.
+  std::byte* take(std::size_t bytes) const {
+    void* data = nullptr;
+    const cudaError_t status = cudaMalloc(&data, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      std::size_t free = 0, total = 0;
+      cudaMemGetInfo(&free, &total);
+      raise("GPU " + std::to_string(index_) + " was asked for " + std::to_string(bytes) +
+            " bytes, but " + std::to_string(free) + " of " + std::to_string(total) + " are free");
+    }
+    check_cuda(status, "cudaMalloc");
+    return static_cast<std::byte*>(data);
+  }
+
+ private:
+  int index_;
+  CudaStream stream_;
+};
+
+// One allocation a tensor. Freeing waits for the device, so nothing queued loses its operands.
+class CudaHeap final : public CudaBackend {
+ public:
+  CudaHeap(int index, bool poison) : CudaBackend(index), poison_(poison) {}
+  Block allocate(std::size_t bytes) override {
+    std::byte* const data = take(bytes ? bytes : 1);
+    if (poison_) check_cuda(cudaMemsetAsync(data, 0xff, bytes, stream()), "poison");
+    return {.data = data, .bytes = bytes};
+  }
+  void release(const Block& block) noexcept override {
+    cudaStreamSynchronize(stream());
+    cudaFree(block.data);
+  }
+
+ private:
+  bool poison_;
+};
+
+// One allocation for the whole rank.
+class CudaArena final : public CudaBackend {
+ public:
+  CudaArena(int index, const MemoryPlan& plan) : CudaBackend(index), slots_(plan) {
+    if (plan.bytes != 0) base_ = take(plan.bytes);
+  }
+  ~CudaArena() override {
+    cudaStreamSynchronize(stream());
+    cudaFree(base_);
+  }
+  Block allocate(std::size_t bytes) override {
+    return {.data = base_ + slots_.next(bytes, *this), .bytes = bytes};
+  }
+  void release(const Block&) noexcept override {}
+  void program_begin(std::string_view name, int micro) override {
+    slots_.program_begin(name, micro);
+  }
+  void program_end() override { slots_.program_end(); }
+  std::size_t high_water() const override { return slots_.high_water(); }
+
+ private:
+  ArenaSlots slots_;
+  std::byte* base_ = nullptr;
+};
+
+// Page-locked host memory: the GPU copies from and to it by itself.
+class StagingBackend final : public HostBackend {
+ public:
+  Block allocate(std::size_t bytes) override {
+    void* data = nullptr;
+    check_cuda(cudaHostAlloc(&data, bytes ? bytes : 1, cudaHostAllocPortable),
+               std::to_string(bytes) + " bytes of page-locked host memory");
+    return {.data = static_cast<std::byte*>(data), .bytes = bytes};
+  }
+  void release(const Block& block) noexcept override { cudaFreeHost(block.data); }
+};
+
+}  // namespace
+
+std::shared_ptr<DeviceBackend> make_cuda_backend(int index, bool poison) {
+  return std::make_shared<CudaHeap>(index, poison);
+}
+std::shared_ptr<DeviceBackend> make_cuda_backend(int index, const MemoryPlan& plan) {
+  return std::make_shared<CudaArena>(index, plan);
+}
+std::shared_ptr<DeviceBackend> make_staging_backend() { return std::make_shared<StagingBackend>(); }
+
+}  // namespace fusor

@@ -1,0 +1,24 @@
+// In place of the CUDA backend where Fusor is built without CUDA.
+#include "runtime/backends.h"
+#include "runtime/cuda_devices.h"
+#include "runtime/error.h"
+
+namespace fusor {
+namespace {
+
+constexpr char kNoCuda[] = "Fusor was built without CUDA (FUSOR_CUDA=OFF)";
+
+}  // namespace
+
+const CudaDevices& cuda_devices() {
+  static const CudaDevices none{{}, kNoCuda};
+  return none;
+}
+
+int cuda_device_of(int) { return -1; }
+
+std::shared_ptr<DeviceBackend> make_cuda_backend(int, bool) { raise(kNoCuda); }
+std::shared_ptr<DeviceBackend> make_cuda_backend(int, const MemoryPlan&) { raise(kNoCuda); }
+std::shared_ptr<DeviceBackend> make_staging_backend() { raise(kNoCuda); }
+
+}  // namespace fusor
