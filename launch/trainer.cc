@@ -2,7 +2,7 @@
 
 #include "launch/lr_schedule.h"
 #include "launch/stages.h"
-#include "ops/fill.h"
+#include "runtime/copy.h"
 
 namespace fusor {
 namespace {
@@ -30,6 +30,8 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
       optimizer_(pipeline_.stores(), mesh, device) {
   const Scope scope(device, "trainer");
   losses_ = Tensor({size.accumulation}, DType::f64, device);
+  step_ = Tensor({1}, DType::i64, device);
+  prepared_step_ = Tensor({1}, DType::i64, Device::staging(device));
   for (const Group& group :
        {mesh.tp, mesh.cp, mesh.pp, mesh.ep, mesh.data, mesh.shard, mesh.replicas, mesh.expert_data})
     if (group.size() > 1) talking_.push_back(group);
@@ -56,11 +58,13 @@ MicroShape Trainer::micro_shape() const {
 
 void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
   targets_ = 0;
+  prepared_step_.host<std::int64_t>()[0] = step;
+  copy(prepared_step_, step_);
   std::int64_t unused = 0;
   std::int64_t* const targets = counts_loss() ? &targets_ : &unused;
   pipeline_.run({.pass = {.training = true,
                           .seed = static_cast<std::uint64_t>(config_.train.seed),
-                          .step = step,
+                          .step = step_,
                           .first_sample = first_micro() * size_.micro_batch},
                  .shape = {{}, {}, size_.micro_batch, size_.seq_len},
                  .next_batch = [&] { return upload(next, micro_shape(), device_, targets); },
@@ -93,11 +97,9 @@ void Trainer::apply(std::int64_t step, double targets) {
   const Program program(device_, "update");
   const Scope scope(device_, "update");
   const OptimizerConfig& o = config_.optimizer;
-  optimizer_.run({.adamw = {.lr = lr_at(step, size_.steps, o),
-                            .beta1 = o.beta1,
-                            .beta2 = o.beta2,
-                            .eps = o.eps,
-                            .step = step + 1},
+  optimizer_.run({.adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps},
+                  .lr = lr_at(step, size_.steps, o),
+                  .step = step + 1,
                   .weight_decay = o.weight_decay,
                   .clip = o.clip},
                  targets);

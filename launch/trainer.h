@@ -63,9 +63,10 @@ class Trainer {
   Device device_;
   Pipeline pipeline_;
   OptimizerStep optimizer_;
-  std::vector<Group> talking_;  // the groups that calls may be in flight on
-  Tensor losses_;               // f64 [accumulation], sums of nats
-  std::int64_t targets_ = 0;    // of this rank's micro-batches so far
+  Tensor prepared_step_, step_;  // i64 [1], the optimizer's step: on the host, and for kernels
+  std::vector<Group> talking_;   // the groups that calls may be in flight on
+  Tensor losses_;                // f64 [accumulation], sums of nats
+  std::int64_t targets_ = 0;     // of this rank's micro-batches so far
 };
 
 // The peak of the model's own work: floating-point operations of forward and backward a token,

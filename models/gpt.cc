@@ -33,8 +33,8 @@ std::variant<Mlp, Experts> make_mlp(const std::string& name, const GptConfig& c,
   return Experts(name, shape, c.init_std, residual_std(c), mesh);
 }
 
-RandomKey dropout_key(const Pass& pass, const std::string& layer) {
-  return random_key(pass.seed, "dropout/" + layer, static_cast<std::uint64_t>(pass.step));
+StepKey dropout_key(const Pass& pass, const std::string& layer) {
+  return {key_stem(pass.seed, "dropout/" + layer), pass.step};
 }
 
 }  // namespace

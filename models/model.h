@@ -17,7 +17,7 @@ struct Pass {
   bool training = false;             // dropout is on
   bool recompute_attention = false;  // backward runs attention again: its activations are not kept
   std::uint64_t seed = 0;
-  std::int64_t step = 0;          // of the optimizer
+  Tensor step{};                  // i64 [1], the optimizer's step, where there is dropout
   std::int64_t first_sample = 0;  // of this micro-batch, within the step's global batch
 };
 

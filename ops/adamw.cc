@@ -38,19 +38,23 @@ std::vector<kernels::AdamWArrays<T>> arrays_of(std::span<const AdamWTensor> tens
 
 }  // namespace
 
-void adamw(std::span<const AdamWTensor> tensors, const AdamW& settings, const Tensor& grad_scale) {
-  const auto& [lr, beta1, beta2, eps, step] = settings;
+std::array<double, kAdamWRates> adamw_rates(const AdamW& settings, double lr, std::int64_t step) {
   require(step >= 1, "adamw: step ", step, ", but steps count from 1");
+  const auto n = static_cast<double>(step);
+  return {lr, 1 - std::pow(settings.beta1, n), 1 - std::pow(settings.beta2, n)};
+}
+
+void adamw(std::span<const AdamWTensor> tensors, const AdamW& settings, const Tensor& rates,
+           const Tensor& grad_scale) {
+  require(rates.size() == kAdamWRates, "adamw: rates ", rates.shape());
   require(grad_scale.size() == 1, "adamw: grad_scale ", grad_scale.shape());
   if (tensors.empty()) return;
   const DType dtype = tensors[0].weight.dtype();
   for (std::size_t i = 0; i < tensors.size(); ++i) check(tensors[i], dtype, i);
-  const auto n = static_cast<double>(step);
-  const kernels::AdamWFactors factors{
-      lr, beta1, beta2, eps, 1 - std::pow(beta1, n), 1 - std::pow(beta2, n)};
   launch(grad_scale.device(), "adamw", adamw_cost(tensors), [&](auto device) {
     on_float(dtype, [&]<class T> {
-      kernels::adamw<T>(device, arrays_of<T>(tensors), factors, grad_scale.data<double>());
+      kernels::adamw<T>(device, arrays_of<T>(tensors), settings,
+                        {rates.data<double>(), grad_scale.data<double>()});
     });
   });
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -16,17 +17,22 @@ struct AdamWTensor {
 };
 
 struct AdamW {
-  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-  std::int64_t step = 1;  // this update's number, from 1
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
 };
+
+// What changes from one update to the next: lr, 1 - beta1^step, 1 - beta2^step. Steps count from 1.
+inline constexpr std::int64_t kAdamWRates = 3;
+std::array<double, kAdamWRates> adamw_rates(const AdamW&, double lr, std::int64_t step);
 
 // One update of every weight, in one pass:
 //   g = grad_scale grad        master -= lr decay master
 //   m += (1 - beta1) (g - m)   v = beta2 v + (1 - beta2) g^2
 //   master -= lr / (1 - beta1^step) m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 //   weight = master, rounded
-// The weights are of one dtype. grad_scale f64 [1] is read where the kernel runs. Loshchilov and
-// Hutter, "Decoupled weight decay regularization", ICLR 2019, as in torch.optim.AdamW.
-void adamw(std::span<const AdamWTensor>, const AdamW&, const Tensor& grad_scale);
+// The weights are of one dtype. rates f64 [kAdamWRates] and grad_scale f64 [1] are read where the
+// kernel runs, so that an update can be replayed. Loshchilov and Hutter, "Decoupled weight decay
+// regularization", ICLR 2019, as in torch.optim.AdamW.
+void adamw(std::span<const AdamWTensor>, const AdamW&, const Tensor& rates,
+           const Tensor& grad_scale);
 
 }  // namespace fusor::ops

@@ -7,19 +7,20 @@
 namespace fusor::ops::kernels {
 
 template <class T>
-void adamw(Cpu, std::span<const AdamWArrays<T>> arrays, const AdamWFactors& f,
-           const double* grad_scale) {
+void adamw(Cpu, std::span<const AdamWArrays<T>> arrays, const AdamW& f,
+           const AdamWFactors& factors) {
   using A = acc_t<T>;
   const Blocks blocks(arrays);
-  const auto scale = static_cast<A>(*grad_scale), beta2 = static_cast<A>(f.beta2),
+  const double lr = factors.rates[0], bias1 = factors.rates[1], bias2 = factors.rates[2];
+  const auto scale = static_cast<A>(*factors.grad_scale), beta2 = static_cast<A>(f.beta2),
              new1 = static_cast<A>(1 - f.beta1), new2 = static_cast<A>(1 - f.beta2),
-             rate = static_cast<A>(f.lr / f.bias1), eps = static_cast<A>(f.eps),
-             root2 = static_cast<A>(1 / std::sqrt(f.bias2));
+             rate = static_cast<A>(lr / bias1), eps = static_cast<A>(f.eps),
+             root2 = static_cast<A>(1 / std::sqrt(bias2));
   cpu::parallel_for(blocks.count(), 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t b = first; b < last; ++b) {
       const auto [array, begin, end] = blocks[b];
       const auto [weight, master, m, v, grad, size, decay] = arrays[array];
-      const auto keep = static_cast<A>(1 - f.lr * decay);
+      const auto keep = static_cast<A>(1 - lr * decay);
 #pragma omp simd
       for (std::int64_t i = begin; i < end; ++i) {
         const A g = grad[i] * scale;
@@ -36,7 +37,7 @@ void adamw(Cpu, std::span<const AdamWArrays<T>> arrays, const AdamWFactors& f,
 }
 
 #define FUSOR_ADAMW(T) \
-  template void adamw(Cpu, std::span<const AdamWArrays<T>>, const AdamWFactors&, const double*);
+  template void adamw(Cpu, std::span<const AdamWArrays<T>>, const AdamW&, const AdamWFactors&);
 FUSOR_ADAMW(double)
 FUSOR_ADAMW(float)
 FUSOR_ADAMW(bf16)

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <span>
 
+#include "ops/adamw.h"
 #include "runtime/dtype.h"
 #include "runtime/launch.h"
 
@@ -19,14 +20,15 @@ struct AdamWArrays {
   std::int64_t size() const { return elements; }
 };
 
+// What is read where the kernel runs; see ops/adamw.h.
 struct AdamWFactors {
-  double lr, beta1, beta2, eps;
-  double bias1, bias2;  // 1 - beta^step
+  const double* rates;  // [kAdamWRates]
+  const double* grad_scale;
 };
 
 template <class T>
-void adamw(Cpu, std::span<const AdamWArrays<T>>, const AdamWFactors&, const double* grad_scale);
+void adamw(Cpu, std::span<const AdamWArrays<T>>, const AdamW&, const AdamWFactors&);
 template <class T>
-void adamw(Cuda, std::span<const AdamWArrays<T>>, const AdamWFactors&, const double* grad_scale);
+void adamw(Cuda, std::span<const AdamWArrays<T>>, const AdamW&, const AdamWFactors&);
 
 }  // namespace fusor::ops::kernels

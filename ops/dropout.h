@@ -5,13 +5,20 @@
 
 namespace fusor {
 
-// y = x * keep / (1 - p),   keep[r,c] = uniform(key, map.global_row(r) * cols + c) >= p
-// x, y [rows, cols]. An element is dropped or not under any layout alike. The mask is drawn again
-// in backward, never stored. p = 0 returns x. Throws Error if p is not in [0, 1). Srivastava et
-// al., "Dropout", JMLR 2014.
-Var dropout(const Var& x, double p, RandomKey key, const RowMap& map);
+// The key of a step whose number the device holds, so that a step can be replayed: key_at(stem,
+// step[0]). step i64 [1].
+struct StepKey {
+  KeyStem stem;
+  Tensor step;
+};
+
+// y = x * keep / (1 - p),   keep[r,c] = uniform(k, map.global_row(r) * cols + c) >= p
+// x, y [rows, cols], k = key_at(key.stem, key.step[0]). An element is dropped or not under any
+// layout alike. The mask is drawn again in backward, never stored. p = 0 returns x and reads no
+// key. Throws Error if p is not in [0, 1). Srivastava et al., "Dropout", JMLR 2014.
+Var dropout(const Var& x, double p, const StepKey& key, const RowMap& map);
 
 // y = residual + dropout(x), in one pass.
-Var dropout_add(const Var& residual, const Var& x, double p, RandomKey key, const RowMap& map);
+Var dropout_add(const Var& residual, const Var& x, double p, const StepKey& key, const RowMap& map);
 
 }  // namespace fusor

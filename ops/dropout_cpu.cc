@@ -12,6 +12,7 @@ void dropout(Cpu, std::int64_t n, const T* base, const T* x, const DropoutMask& 
   constexpr std::int64_t kGrain = 1 << 13;
   const auto limit = static_cast<float>(mask.p);
   const A scale = static_cast<A>(1 / (1 - mask.p));
+  const RandomKey key = mask.key();
   const auto slice = [=](const std::uint32_t* words, std::int64_t begin, std::int64_t end,
                          auto has_base) {
 #pragma omp simd
@@ -35,7 +36,7 @@ void dropout(Cpu, std::int64_t n, const T* base, const T* x, const DropoutMask& 
       while (i < run_end) {
         const std::int64_t counter = (shift + i) / 4 * 4;  // the first element of i's counter
         const std::int64_t stop = std::min(run_end, counter + cpu::kDrawn - shift);
-        cpu::draw(mask.key, counter, words);
+        cpu::draw(key, counter, words);
         cpu::with_constant(base != nullptr, [&](auto has_base) {
           slice(words + (shift + i - counter), i, stop, has_base);
         });

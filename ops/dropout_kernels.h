@@ -11,9 +11,12 @@ namespace fusor::ops::kernels {
 // Which elements of [rows, cols] are dropped; see ops/dropout.h.
 struct DropoutMask {
   double p;
-  RandomKey key;
+  KeyStem stem;
+  const std::int64_t* step;  // where the kernel runs
   RowMap map;
   std::int64_t cols;
+
+  constexpr RandomKey key() const { return key_at(stem, static_cast<std::uint64_t>(*step)); }
 };
 
 // y [n] = (base ? base : 0) + x keep / (1 - p), n a multiple of cols. base may be y or null.

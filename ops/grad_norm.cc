@@ -43,16 +43,17 @@ void sum_squares(std::span<const Tensor> tensors, const Tensor& sum) {
   });
 }
 
-void clip_scale(const Tensor& sum, double inv_count, double max_norm, const Tensor& scale,
+void clip_scale(const Tensor& sum, const Tensor& inv_count, double max_norm, const Tensor& scale,
                 const Tensor& norm) {
   check_sum("clip_scale", sum);
+  check_scalar("clip_scale", "inv_count", inv_count);
   check_scalar("clip_scale", "scale", scale);
   check_scalar("clip_scale", "norm", norm);
   require(max_norm >= 0, "clip_scale: max_norm ", max_norm);
-  const Cost cost{.flops = 6, .bytes = static_cast<double>(sum.bytes() + 16)};
+  const Cost cost{.flops = 6, .bytes = static_cast<double>(sum.bytes() + 24)};
   launch(scale.device(), "clip_scale", cost, [&](auto device) {
-    kernels::clip_scale(device, sum.data<std::int64_t>(), inv_count, max_norm, scale.data<double>(),
-                        norm.data<double>());
+    kernels::clip_scale(device, sum.data<std::int64_t>(), inv_count.data<double>(), max_norm,
+                        scale.data<double>(), norm.data<double>());
   });
 }
 

@@ -48,8 +48,9 @@ void sum_squares(Cpu, std::span<const std::span<const T>> arrays, std::int64_t* 
   });
 }
 
-void clip_scale(Cpu, const std::int64_t* sum, double inv_count, double max_norm, double* scale,
+void clip_scale(Cpu, const std::int64_t* sum, const double* count, double max_norm, double* scale,
                 double* norm) {
+  const double inv_count = *count;
   *norm = std::sqrt(ExactSum::value(sum)) * inv_count;
   const double clip = max_norm / (*norm + 1e-6);
   *scale = max_norm == 0 || clip > 1 ? inv_count : inv_count * clip;

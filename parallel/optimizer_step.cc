@@ -1,7 +1,10 @@
 #include "parallel/optimizer_step.h"
 
+#include <algorithm>
+
 #include "ops/add.h"
 #include "ops/grad_norm.h"
+#include "runtime/copy.h"
 
 namespace fusor {
 
@@ -13,13 +16,28 @@ OptimizerStep::OptimizerStep(std::vector<ParameterStore*> stores, const Mesh& me
   sum_squares_ = Tensor({ops::ExactSum::kLimbs}, DType::i64, device);
   grad_scale_ = Tensor({1}, DType::f64, device);
   grad_norm_ = Tensor({1}, DType::f64, device);
+  numbers_ = Tensor({1 + ops::kAdamWRates}, DType::f64, device);
+  prepared_ = Tensor(numbers_.shape(), DType::f64, Device::staging(device));
 }
 
 void OptimizerStep::run(const UpdateSettings& settings, double targets) {
+  prepare(settings, targets);
+  replay(settings);
+}
+
+void OptimizerStep::prepare(const UpdateSettings& settings, double targets) {
+  const auto rates = ops::adamw_rates(settings.adamw, settings.lr, settings.step);
+  const std::span<double> to = prepared_.host<double>();
+  to[0] = 1 / targets;
+  std::ranges::copy(rates, to.begin() + 1);
+}
+
+void OptimizerStep::replay(const UpdateSettings& settings) {
+  copy(prepared_, numbers_);
   for (ParameterStore* store : stores_) store->finish_reduction();
   add_over_tp();
   add_twins();
-  clip(settings.clip, targets);
+  clip(settings.clip);
   std::vector<Pending> gathers;
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets()) {
@@ -92,7 +110,7 @@ void OptimizerStep::add_local_twin(const Bucket& bucket) {
   raise(main->pieces[0].name + " is in none of this rank's stages");
 }
 
-void OptimizerStep::clip(double max_norm, double targets) {
+void OptimizerStep::clip(double max_norm) {
   std::vector<Tensor> own;
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets())
@@ -100,7 +118,7 @@ void OptimizerStep::clip(double max_norm, double targets) {
         own.push_back(range.of(bucket.gradient));
   ops::sum_squares(own, sum_squares_);
   mesh_.world->all_reduce(sum_squares_, ReduceOp::sum, "gradients/norm").wait();
-  ops::clip_scale(sum_squares_, 1 / targets, max_norm, grad_scale_, grad_norm_);
+  ops::clip_scale(sum_squares_, numbers_.rows(0, 1), max_norm, grad_scale_, grad_norm_);
 }
 
 void OptimizerStep::update(const Bucket& bucket, const UpdateSettings& settings) {
@@ -109,7 +127,7 @@ void OptimizerStep::update(const Bucket& bucket, const UpdateSettings& settings)
     tensors.push_back({range.of(bucket.kept), range.of(bucket.master), range.of(bucket.m),
                        range.of(bucket.v), range.of(bucket.gradient),
                        range.slot->parameter->decay ? settings.weight_decay : 0});
-  ops::adamw(tensors, settings.adamw, grad_scale_);
+  ops::adamw(tensors, settings.adamw, numbers_.rows(1, 1 + ops::kAdamWRates), grad_scale_);
 }
 
 }  // namespace fusor

@@ -7,7 +7,9 @@
 namespace fusor {
 
 struct UpdateSettings {
-  ops::AdamW adamw;
+  ops::AdamW adamw{};
+  double lr = 0;
+  std::int64_t step = 1;    // this update's number, from 1
   double weight_decay = 0;  // of parameters that decay
   double clip = 0;          // of the norm of the mean gradient; 0: off
 };
@@ -26,6 +28,11 @@ class OptimizerStep {
 
   // `targets`: what the gradients, which are sums, are divided by. Collective over Mesh::world.
   void run(const UpdateSettings& settings, double targets);
+  // The two halves of run(): what changes from step to step is left in host memory, from which the
+  // device reads it when the work that replay() queues gets there. Between the end of that work and
+  // the next run(), replaying what was queued needs prepare() alone.
+  void prepare(const UpdateSettings& settings, double targets);
+  void replay(const UpdateSettings& settings);
   // f64 [1], of the mean gradient before clipping.
   const Tensor& grad_norm() const { return grad_norm_; }
 
@@ -33,7 +40,7 @@ class OptimizerStep {
   void add_over_tp();
   void add_twins();
   void add_local_twin(const Bucket& bucket);
-  void clip(double max_norm, double targets);
+  void clip(double max_norm);
   void update(const Bucket& bucket, const UpdateSettings& settings);
 
   std::vector<ParameterStore*> stores_;
@@ -41,6 +48,8 @@ class OptimizerStep {
   Device device_;
   Tensor sum_squares_;             // i64 [ops::ExactSum::kLimbs]
   Tensor grad_scale_, grad_norm_;  // f64 [1]
+  // f64 [1 + ops::kAdamWRates]: 1 / targets, then the rates; on the host, and where kernels run.
+  Tensor prepared_, numbers_;
 };
 
 }  // namespace fusor

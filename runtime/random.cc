@@ -2,12 +2,12 @@
 
 namespace fusor {
 
-RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step) {
+KeyStem key_stem(std::uint64_t seed, std::string_view purpose) {
   // Absorb the purpose eight bytes at a time; each block is one Philox call, so keys avalanche.
-  RandomKey key{seed};
+  KeyStem stem{seed};
   const auto absorb = [&](std::uint64_t block, std::uint64_t tag) {
-    const auto w = philox(key, block, tag);
-    key.bits = (std::uint64_t{w[1]} << 32) | w[0];
+    const auto w = philox({stem.bits}, block, tag);
+    stem.bits = (std::uint64_t{w[1]} << 32) | w[0];
   };
   for (std::size_t i = 0; i < purpose.size(); i += 8) {
     std::uint64_t block = 0;
@@ -16,8 +16,7 @@ RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t
     absorb(block, 1);
   }
   absorb(purpose.size(), 2);
-  absorb(step, 3);
-  return key;
+  return stem;
 }
 
 }  // namespace fusor

@@ -12,12 +12,9 @@ struct RandomKey {
   std::uint64_t bits = 0;
 };
 
-// The key for one use: what for ("init/block.0.attn.q", "dropout/block.0") and, where it matters,
-// which step or epoch. Distinct (seed, purpose, step) give unrelated streams.
-RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step = 0);
-
 // Four 32-bit words for counter (lo, hi) under key.
-constexpr std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, std::uint64_t hi = 0) {
+constexpr std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo,
+                                              std::uint64_t hi = 0) {
   std::array<std::uint32_t, 4> c{
       static_cast<std::uint32_t>(lo), static_cast<std::uint32_t>(lo >> 32),
       static_cast<std::uint32_t>(hi), static_cast<std::uint32_t>(hi >> 32)};
@@ -29,6 +26,21 @@ constexpr std::array<std::uint32_t, 4> philox(RandomKey key, std::uint64_t lo, s
          static_cast<std::uint32_t>(a >> 32) ^ c[3] ^ k1, static_cast<std::uint32_t>(a)};
   }
   return c;
+}
+
+// What the keys of one use have in common: what for ("init/block.0.attn.q", "dropout/block.0").
+struct KeyStem {
+  std::uint64_t bits = 0;
+};
+KeyStem key_stem(std::uint64_t seed, std::string_view purpose);
+
+// The key for one use in one step or epoch. Distinct (seed, purpose, step) give unrelated streams.
+constexpr RandomKey key_at(KeyStem stem, std::uint64_t step) {
+  const auto w = philox({stem.bits}, step, 3);
+  return {std::uint64_t{w[1]} << 32 | w[0]};
+}
+inline RandomKey random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step = 0) {
+  return key_at(key_stem(seed, purpose), step);
 }
 
 // The 32 random bits of element i: word i % 4 of counter i / 4.

@@ -22,6 +22,12 @@ Tensor scalar(double value) {
   return t;
 }
 
+Tensor rates(const AdamW& settings, double lr, std::int64_t step) {
+  const Tensor t({kAdamWRates}, DType::f64);
+  std::ranges::copy(adamw_rates(settings, lr, step), t.host<double>().begin());
+  return t;
+}
+
 AdamWTensor zero_state(const Tensor& weight, const Tensor& grad, double decay) {
   const Tensor m = cast(weight, acc_dtype(weight.dtype())), v = empty_like(m);
   const Tensor master = weight.dtype() == m.dtype() ? weight : cast(weight, m.dtype());
@@ -31,7 +37,7 @@ AdamWTensor zero_state(const Tensor& weight, const Tensor& grad, double decay) {
 
 // Three weights of which one spans several blocks, after three steps.
 std::vector<AdamWTensor> trained(DType dtype) {
-  const AdamW settings{.lr = 0.02, .beta1 = 0.8, .beta2 = 0.9, .eps = 1e-6};
+  const AdamW settings{.beta1 = 0.8, .beta2 = 0.9, .eps = 1e-6};
   std::vector<AdamWTensor> tensors;
   for (const Shape& shape : {Shape{3, 7}, Shape{2 * Blocks::kBlock + 5}, Shape{1}}) {
     const auto seed = tensors.size();
@@ -39,7 +45,8 @@ std::vector<AdamWTensor> trained(DType dtype) {
     tensors.push_back(zero_state(weight, noise(shape, acc_dtype(dtype), seed + 10),
                                  0.1 * static_cast<double>(seed)));
   }
-  for (AdamW step = settings; step.step <= 3; ++step.step) adamw(tensors, step, scalar(0.25));
+  for (std::int64_t step = 1; step <= 3; ++step)
+    adamw(tensors, settings, rates(settings, 0.02, step), scalar(0.25));
   return tensors;
 }
 
@@ -55,9 +62,8 @@ TEST(AdamW, KnownValues) {
                               {0.9295555791381563, -1.963016995480466, 0.47574858491998856}};
   for (std::size_t s = 0; s < 3; ++s) {
     fill(grad, [&](std::size_t i) { return 4 * grads[s][i]; });
-    adamw(tensors,
-          {.lr = 0.1, .beta2 = 0.999, .eps = 1e-8, .step = static_cast<std::int64_t>(s) + 1},
-          scalar(0.25));
+    const AdamW settings{.beta2 = 0.999, .eps = 1e-8};
+    adamw(tensors, settings, rates(settings, 0.1, static_cast<std::int64_t>(s) + 1), scalar(0.25));
     EXPECT_THAT(doubles(weight), Pointwise(DoubleNear(1e-14), wants[s]));
   }
 }
@@ -79,8 +85,9 @@ TEST(AdamW, ElementsOfAWeightDoNotDependOnTheOthers) {
   const Tensor grad = noise(weight.shape(), DType::f32, 11);
   const std::vector<AdamWTensor> one{
       zero_state(weight.slice(last, {1}), grad.slice(last, {1}), 0.1)};
+  const AdamW settings{.beta1 = 0.8, .beta2 = 0.9, .eps = 1e-6};
   for (const std::int64_t step : {1, 2, 3})
-    adamw(one, {.lr = 0.02, .beta1 = 0.8, .beta2 = 0.9, .eps = 1e-6, .step = step}, scalar(0.25));
+    adamw(one, settings, rates(settings, 0.02, step), scalar(0.25));
   EXPECT_NEAR(at(weight, last), at(all.weight, last), 1e-6);
 }
 
@@ -100,7 +107,7 @@ TEST(AdamW, RefusesStateOfAnotherSize) {
   const Tensor weight({3}, DType::f32);
   AdamWTensor t = zero_state(weight, Tensor({3}, DType::f32), 0);
   t.v = Tensor({2}, DType::f32);
-  EXPECT_THAT([&] { adamw(std::vector{t}, {.lr = 0.1}, scalar(1)); },
+  EXPECT_THAT([&] { adamw(std::vector{t}, {}, rates({}, 0.1, 1), scalar(1)); },
               testing::ThrowsMessage<Error>(HasSubstr("adamw: weight 0 [3] f32 with state or "
                                                       "gradient [2] f32")));
 }

@@ -94,7 +94,7 @@ std::vector<double> losses(const std::string& split, int stages, int ranks, Sche
                     .shape = {{}, {}, 1, kTokens},
                     .next_batch = [&] { return batch_of(next++, device); },
                     .losses = of_step});
-      optimizer.run({.adamw = {.lr = 0.02, .step = step + 1}}, kMicros * kTokens);
+      optimizer.run({.lr = 0.02, .step = step + 1}, kMicros * kTokens);
       const std::scoped_lock lock(mutex);
       if (pipeline.has_loss())
         for (int i = 0; i < kMicros; ++i)

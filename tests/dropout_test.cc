@@ -7,7 +7,10 @@
 namespace fusor {
 namespace {
 
-constexpr RandomKey kKey{0x1234567890abcdef};
+constexpr KeyStem kStem{0x1234567890abcdef};
+constexpr std::int64_t kStep = 3;
+
+StepKey key() { return {kStem, step_number(kStep)}; }
 
 Tensor ones(const Shape& shape) {
   const Tensor t(shape, DType::f32);
@@ -16,14 +19,14 @@ Tensor ones(const Shape& shape) {
 }
 
 std::vector<double> dropped(const Tensor& x, double p, std::int64_t first_row) {
-  return doubles(dropout(Var::input(x), p, kKey, RowMap::whole(first_row, 1)).value());
+  return doubles(dropout(Var::input(x), p, key(), RowMap::whole(first_row, 1)).value());
 }
 
 TEST(Dropout, MaskIsTheDocumentedFunctionOfTheGlobalElement) {
   const std::int64_t rows = 5, cols = 37, first_row = 1'000'000'007;  // counters above 2^32
   const std::vector<double> y = dropped(ones({rows, cols}), 0.3, first_row);
   for (std::size_t i = 0; i < y.size(); ++i) {
-    const bool keep = uniform(kKey, first_row * cols + i) >= 0.3f;
+    const bool keep = uniform(key_at(kStem, kStep), first_row * cols + i) >= 0.3f;
     ASSERT_FLOAT_EQ(static_cast<float>(y[i]), keep ? 1 / 0.7f : 0) << "element " << i;
   }
 }
@@ -51,7 +54,7 @@ TEST(Dropout, KeepsAShareOfOneMinusP) {
 TEST(Dropout, WithoutPIsTheIdentity) {
   const Tensor x = noise({3, 5}, DType::f32, 1);
   EXPECT_EQ(dropped(x, 0, 0), doubles(x));
-  const Var y = dropout_add(Var::input(x), Var::input(x), 0, kKey, {});
+  const Var y = dropout_add(Var::input(x), Var::input(x), 0, key(), {});
   for (std::int64_t i = 0; i < x.size(); ++i) EXPECT_EQ(at(y.value(), i), 2 * at(x, i));
 }
 

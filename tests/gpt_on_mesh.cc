@@ -128,8 +128,11 @@ TokenBatch batch_of(const RowMap& rows, const Device& device) {
 double train(Gpt& gpt, const Mesh& mesh, const Device& device, int micro) {
   Tape tape;
   const std::int64_t first = micro * kSamples;
-  const Pass pass{
-      .tape = &tape, .training = true, .seed = 5, .step = 3, .first_sample = kFirstSample + first};
+  const Pass pass{.tape = &tape,
+                  .training = true,
+                  .seed = 5,
+                  .step = step_number(3),
+                  .first_sample = kFirstSample + first};
   const RowMap rows = RowMap::zigzag(first, kSeqLen, mesh.cp.rank(), mesh.cp.size());
   const Var loss = gpt.loss(batch_of(rows, device), pass);
   const Tensor dloss({1}, DType::f64, device);

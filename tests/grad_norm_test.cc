@@ -62,7 +62,9 @@ Clipped clipped(double sum, double inv_count, double max_norm) {
   ExactSum squares;
   squares.add(sum);
   squares.add_to(limbs.data<std::int64_t>());
-  clip_scale(limbs, inv_count, max_norm, scale, norm);
+  const Tensor count({1}, DType::f64);
+  set(count, 0, inv_count);
+  clip_scale(limbs, count, max_norm, scale, norm);
   return {at(scale, 0), at(norm, 0)};
 }
 

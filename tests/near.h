@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/copy.h"
 #include "runtime/random.h"
 #include "runtime/tensor.h"
 
@@ -67,6 +68,15 @@ inline Tensor noise_ids(const Shape& shape, std::int64_t bound, std::uint64_t se
   Tensor t(shape, DType::i32);
   const RandomKey key = random_key(seed, "ids");
   fill(t, [&](std::size_t i) { return uniform(key, i) * static_cast<double>(bound); });
+  return t;
+}
+
+// The number of a step, i64 [1], as operators read it.
+inline Tensor step_number(std::int64_t step, const Device& device = Device()) {
+  const Tensor on_host({1}, DType::i64), t({1}, DType::i64, device);
+  on_host.host<std::int64_t>()[0] = step;
+  copy(on_host, t);
+  synchronize(device);
   return t;
 }
 

@@ -13,6 +13,7 @@
 #include "ops/rotary.h"
 #include "ops/sum_rows.h"
 #include "ops/swiglu.h"
+#include "tests/near.h"
 
 namespace fusor {
 namespace {
@@ -75,7 +76,7 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
        },
        "p = 1 is not in [0, 1)"},
       {[] {
-         dropout_add(var({2, 3}), var({3, 2}), 0.5, {}, {});
+         dropout_add(var({2, 3}), var({3, 2}), 0.5, {{}, step_number(0)}, {});
        },
        "residual [2, 3] f32 but x [3, 2]"},
       {[] {

@@ -64,6 +64,8 @@ Case combine_case(const char* name, Shape x, std::int64_t experts, std::int64_t 
           }};
 }
 
+StepKey key_of(const Vars& v) { return {{5}, step_number(2, v[0].device())}; }
+
 // Every operator, once at an odd shape that no vector width divides and, where rows or elements are
 // shared out to threads, once at a shape that is.
 Case rotary_case(const char* name, const AttentionShape& s, const RowMap& map) {
@@ -164,18 +166,18 @@ const std::vector<Case> kCases = {
     {"swiglu_large", {activation({120, 400})}, [](const Vars& v) { return swiglu(v[0]); }},
     {"dropout",
      {activation({3, 37})},
-     [](const Vars& v) { return dropout(v[0], 0.3, {5}, RowMap::whole(2, 3)); }},
+     [](const Vars& v) { return dropout(v[0], 0.3, key_of(v), RowMap::whole(2, 3)); }},
     {"dropout_large",
      {activation({50, 401})},
-     [](const Vars& v) { return dropout(v[0], 0.3, {5}, RowMap::whole(3, 25)); }},
+     [](const Vars& v) { return dropout(v[0], 0.3, key_of(v), RowMap::whole(3, 25)); }},
     {"dropout_slice",
      {activation({50, 401})},
      [](const Vars& v) {
-       return dropout(v[0], 0.3, {5}, RowMap::zigzag(2, 48, 1, 3).rows_from(5));
+       return dropout(v[0], 0.3, key_of(v), RowMap::zigzag(2, 48, 1, 3).rows_from(5));
      }},
     {"dropout_add",
      {activation({3, 37}), activation({3, 37})},
-     [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, {5}, RowMap::whole(2, 3)); }},
+     [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, key_of(v), RowMap::whole(2, 3)); }},
     {"cross_entropy",
      {activation({5, 33}), activation({5, 33}), ids({5}, 33)},
      // of a sum: it consumes its logits, which the rungs read again

@@ -81,7 +81,7 @@ Stepped stepped(const MeshShape& shape, int zero) {
       backward(mesh, mesh.place.dp * (4 / shape.dp) + i, weights.all());
       store.end_micro(i);
     }
-    step.run({.adamw = {.lr = 0.1}, .weight_decay = 0.1, .clip = 1}, 1);
+    step.run({.lr = 0.1, .weight_decay = 0.1, .clip = 1}, 1);
     kept.add(store.state(true));
     shares.add_share(store.share_of_state(true));
     if (world.rank() == 0) result.norm = at(step.grad_norm(), 0);

@@ -115,8 +115,9 @@ void expect_slices_of_the_whole(const std::function<Var(const Var&, const RowMap
 }
 
 TEST(OpsOfRows, DropoutOfSlicesIsThatOfTheWhole) {
-  expect_slices_of_the_whole(
-      [](const Var& x, const RowMap& map) { return dropout(x, 0.5, {7}, map); });
+  expect_slices_of_the_whole([](const Var& x, const RowMap& map) {
+    return dropout(x, 0.5, {{7}, step_number(1)}, map);
+  });
 }
 
 TEST(OpsOfRows, RotaryOfSlicesIsThatOfTheWhole) {
