@@ -47,38 +47,10 @@ inline F tanh(F x) {
   return a < 0.625f ? small : x < 0.0f ? -large : large;
 }
 
-// ln x of a normal x > 0: x = 2^n m with m in [sqrt(1/2), sqrt(2)), and ln m = 2 artanh((m - 1) /
-// (m + 1)) by its series, whose first term left out is below 1e-9.
-inline float log(float x) {
-  const std::int32_t bits = std::bit_cast<std::int32_t>(x) - 0x3f3504f3;  // of sqrt(1/2)
-  const float n = static_cast<float>(bits >> 23);
-  const float m = std::bit_cast<float>((bits & 0x7fffff) + 0x3f3504f3);
-  const float s = (m - 1.0f) / (m + 1.0f), z = s * s;
-  const float series = 2.0f + z * (2.0f / 3 + z * (2.0f / 5 + z * (2.0f / 7 + z * (2.0f / 9))));
-  return n * 0.693147182f + s * series;
-}
-
-// cos and sin of 2 pi v for v in [0, 1): v is folded to an eighth of a turn around a multiple of a
-// quarter, where the Taylor series' first term left out is below 2e-9.
-inline void cos_sin_of_turn(float v, float& cosine, float& sine) {
-  const auto quarter = static_cast<std::int32_t>(v * 4.0f + 0.5f);
-  const float a = (v - static_cast<float>(quarter) * 0.25f) * 6.28318531f, z = a * a;
-  const float c = 1.0f + z * (-1.0f / 2 + z * (1.0f / 24 + z * (-1.0f / 720 + z * (1.0f / 40320))));
-  const float s =
-      a * (1.0f + z * (-1.0f / 6 + z * (1.0f / 120 + z * (-1.0f / 5040 + z * (1.0f / 362880)))));
-  const float x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;
-  cosine = (quarter + 1) & 2 ? -x : x;
-  sine = quarter & 2 ? -y : y;
-}
-
 }  // namespace detail
 
 inline float exp(float x) { return detail::exp<float, std::int32_t>(x); }
 inline double exp(double x) { return std::exp(x); }
-
-// See detail; for arguments that random numbers take.
-using detail::cos_sin_of_turn;
-using detail::log;
 
 inline float tanh(float x) { return detail::tanh<float, std::int32_t>(x); }
 inline double tanh(double x) { return std::tanh(x); }

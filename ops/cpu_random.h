@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "ops/cpu_math.h"
+#include "ops/normal.h"
 #include "runtime/random.h"
 
 // Random numbers by the block, for loops that GCC vectorises.
@@ -22,19 +22,12 @@ inline void draw(RandomKey key, std::int64_t first, std::uint32_t* words) {
   }
 }
 
-// Turns words drawn by draw() into standard normals, by Box and Muller: element i and its neighbour
-// i ^ 1 share two words, so that a normal is a function of key and index alone. |normal| < 6.7.
+// Turns words drawn by draw() into standard normals: element i and its neighbour i ^ 1 share two
+// words, so that a normal is a function of key and index alone.
 inline void normals(const std::uint32_t* words, float* to) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < kDrawn / 2; ++i) {
-    const float u = (static_cast<float>(words[2 * i] >> 1) + 0.5f) * 0x1p-31f;  // (0, 1]
-    const float v = static_cast<float>(words[2 * i + 1] >> 8) * 0x1p-24f;       // [0, 1)
-    const float radius = __builtin_sqrtf(-2.0f * log(u));
-    float cosine, sine;
-    cos_sin_of_turn(v, cosine, sine);
-    to[2 * i] = radius * cosine;
-    to[2 * i + 1] = radius * sine;
-  }
+  for (std::int64_t i = 0; i < kDrawn / 2; ++i)
+    normal_pair(words[2 * i], words[2 * i + 1], to[2 * i], to[2 * i + 1]);
 }
 
 }  // namespace fusor::ops::cpu

@@ -13,7 +13,7 @@ struct BoxRange {
   std::int64_t first = 0, begin = 0;
   std::int64_t row = 1, stride = 1;  // equal: the box is consecutive elements
 
-  std::int64_t index(std::int64_t i) const {  // in the whole, of element i of the tensor
+  constexpr std::int64_t index(std::int64_t i) const {  // in the whole, of element i of the tensor
     i += begin;
     return row == stride ? first + i : first + i / row * stride + i % row;
   }

@@ -1,27 +1,33 @@
-#include "ops/cuda.h"
+#include "ops/cuda_map.h"
 #include "ops/swap_blocks_kernels.h"
 
 namespace fusor::ops::kernels {
 namespace {
 
+// Row i of y [b * a, block] is row i / a of the i % a-th of the a in x.
 template <class T>
-__global__ void swap_kernel(std::int64_t a, std::int64_t b, std::int64_t block, const T* x, T* y,
-                            bool add) {
-  const std::int64_t n = a * b * block;
-  for (std::int64_t i = cuda::first_round(); i < n; i += cuda::rounds_at_once()) {
-    const std::int64_t in = i % block, row = i / block % a, column = i / block / a;
-    cuda::put(add, y[i], cuda::load(x[(row * b + column) * block + in]));
+struct SwapBlocks {
+  std::int64_t a, b, block;
+  const T* x;
+  T* y;
+  bool add;
+
+  template <int N>
+  __device__ void at(std::int64_t i, std::int64_t c) const {
+    const cuda::Split to = cuda::split(i, a);
+    const std::int64_t from = to.remainder * b + to.quotient;
+    cuda::put<N>(add, y + i * block + c, cuda::load<N>(x + from * block + c));
   }
-}
+};
 
 }  // namespace
 
 template <class T>
 void swap_blocks(Cuda on, std::int64_t a, std::int64_t b, std::int64_t block, const T* x, T* y,
                  bool add) {
-  constexpr int kThreads = 256;
-  cuda::run(on, {.blocks = cuda::loop_blocks(a * b * block, kThreads), .threads = kThreads},
-            swap_kernel<T>, a, b, block, x, y, add);
+  constexpr int N = cuda::kVector<T>;
+  cuda::for_rows<N>(on, a * b, block, cuda::hold_vectors<N>(x, y),
+                    SwapBlocks<T>{a, b, block, x, y, add});
 }
 
 template void swap_blocks(Cuda, std::int64_t, std::int64_t, std::int64_t, const double*, double*,
