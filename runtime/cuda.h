@@ -15,8 +15,12 @@ void check_cuda(cudaError_t status, const std::string& what,
 
 inline void destroy_event(cudaEvent_t event) { cudaEventDestroy(event); }
 inline void destroy_stream(cudaStream_t stream) { cudaStreamDestroy(stream); }
+inline void destroy_graph(cudaGraph_t graph) { cudaGraphDestroy(graph); }
+inline void destroy_graph_exec(cudaGraphExec_t graph) { cudaGraphExecDestroy(graph); }
 using CudaEvent = Handle<cudaEvent_t, destroy_event>;
 using CudaStream = Handle<cudaStream_t, destroy_stream>;
+using CudaGraph = Handle<cudaGraph_t, destroy_graph>;
+using CudaGraphExec = Handle<cudaGraphExec_t, destroy_graph_exec>;
 CudaEvent make_event();    // without timing: for waits
 CudaStream make_stream();  // does not wait for the default stream
 

@@ -1,5 +1,7 @@
 #include <nvtx3/nvToolsExt.h>
 
+#include <exception>
+
 #include "runtime/arena_slots.h"
 #include "runtime/backends.h"
 #include "runtime/cuda.h"
@@ -27,6 +29,23 @@ void use(int index) {
   check_cuda(status, "GPU " + std::to_string(index) + " (" + gpu.name + ")");
 }
 
+class CapturedGraph final : public Captured {
+ public:
+  CapturedGraph(const CudaGraph& graph, cudaStream_t stream) : stream_(stream) {
+    check_cuda(cudaGraphGetNodes(graph.get(), nullptr, &size_), "cudaGraphGetNodes");
+    cudaGraphExec_t exec = nullptr;
+    check_cuda(cudaGraphInstantiate(&exec, graph.get(), 0), "cudaGraphInstantiate");
+    exec_ = CudaGraphExec(exec);
+  }
+  void queue() override { check_cuda(cudaGraphLaunch(exec_.get(), stream_), "cudaGraphLaunch"); }
+  std::size_t size() const override { return size_; }
+
+ private:
+  cudaStream_t stream_;
+  CudaGraphExec exec_;
+  std::size_t size_ = 0;
+};
+
 // Operators are queued on one stream, which orders them.
 class CudaBackend : public DeviceBackend {
  public:
@@ -52,6 +71,22 @@ class CudaBackend : public DeviceBackend {
   }
   void synchronize() override {
     check_cuda(cudaStreamSynchronize(stream_.get()), "GPU " + std::to_string(index_));
+  }
+  // Other threads, which read ahead, may go on calling CUDA meanwhile.
+  std::unique_ptr<Captured> capture(const std::function<void()>& queue) override {
+    check_cuda(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture");
+    std::exception_ptr failure;
+    try {
+      queue();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    cudaGraph_t raw = nullptr;
+    const cudaError_t status = cudaStreamEndCapture(stream_.get(), &raw);
+    const CudaGraph graph(raw);
+    if (failure) std::rethrow_exception(failure);
+    check_cuda(status, "capture");
+    return std::make_unique<CapturedGraph>(graph, stream_.get());
   }
 
  protected:

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "runtime/backends.h"
+#include "runtime/error.h"
 
 namespace fusor {
 
@@ -17,6 +18,10 @@ std::string_view name_of(Owner owner) {
   constexpr std::array<std::string_view, kNumOwners> kNames{
       "weights", "gradients", "optimizer", "activations", "communication", "workspace", "input"};
   return kNames[static_cast<std::size_t>(owner)];
+}
+
+std::unique_ptr<Captured> DeviceBackend::capture(const std::function<void()>&) {
+  raise("operators of this device run at the call, so there is nothing to keep");
 }
 
 std::string DeviceBackend::scope() const {

@@ -52,6 +52,15 @@ struct KernelClock {
   std::uint64_t calls = 0;
 };
 
+// Work of a device that can be queued again as it stands, as a CUDA graph: with the arguments and
+// the addresses it was captured with, on what these addresses hold then.
+class Captured {
+ public:
+  virtual ~Captured() = default;
+  virtual void queue() = 0;
+  virtual std::size_t size() const = 0;  // operators and copies
+};
+
 // One rank's backend. Not thread-safe: a rank drives its device from one thread.
 class DeviceBackend {
  public:
@@ -83,6 +92,9 @@ class DeviceBackend {
   // See runtime/copy.h. One of the two lies on this device.
   virtual void copy(std::byte* to, const std::byte* from, std::size_t bytes) = 0;
   virtual void synchronize() {}
+  // Runs queue(), whose operators and copies are kept instead of queued. Throws Error that says why
+  // that cannot be, or what queue() throws; nothing has run then.
+  virtual std::unique_ptr<Captured> capture(const std::function<void()>& queue);
 
   // Called often while a rank computes, so that transports without a progress thread move on.
   void (*progress)(void*) = nullptr;
