@@ -89,33 +89,10 @@ class TappedTransport final : public Transport {
     {
       const Stopwatch watch(seconds);
       const Clock::time_point landing = landing_of(call);
-      pending = Pending(std::make_unique<Flight>(begin(call), inner_, landing, seconds));
+      pending = Pending(std::make_unique<Flight>(inner_->begin(call), inner_, landing, seconds));
     }
     if (tap_.overlap == Overlap::waited) pending.wait();
     return pending;
-  }
-
-  Pending begin(const CommCall& call) {
-    switch (call.kind) {
-      case CommKind::all_reduce:
-        return inner_->all_reduce(call.in, call.op, call.what);
-      case CommKind::all_gather:
-        return inner_->all_gather(call.in, call.out, call.what);
-      case CommKind::reduce_scatter:
-        return inner_->reduce_scatter(call.in, call.out, call.what);
-      case CommKind::all_to_all:
-        return inner_->all_to_all(call.in, call.out, call.what);
-      case CommKind::broadcast:
-        return inner_->broadcast(call.in, call.peer, call.what);
-      case CommKind::send:
-        return inner_->send(call.in, call.peer, call.what);
-      case CommKind::recv:
-        return inner_->recv(call.out, call.peer, call.what);
-      case CommKind::barrier:
-        break;
-    }
-    inner_->barrier(call.what);
-    return {};
   }
 
   Clock::time_point landing_of(const CommCall& call) {

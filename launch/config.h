@@ -11,6 +11,9 @@
 namespace fusor {
 
 enum class Decay { constant, linear, cosine };
+// What moves tensors of GPUs between ranks: NCCL, or MPI through host memory. automatic: NCCL where
+// each rank has a GPU of its own.
+enum class TransportKind { automatic, nccl, mpi };
 
 struct DataConfig {
   std::string path;
@@ -32,6 +35,7 @@ struct ParallelConfig {
   std::int64_t recompute_layers = 0;
   Reduce reduce = Reduce::fast;
   double bucket_mb = 25;
+  TransportKind transport = TransportKind::automatic;
   std::int64_t threads = 0;
   bool operator==(const ParallelConfig&) const = default;
 };

@@ -80,6 +80,7 @@ void visit_parallel_keys(C& c, F&& f) {
   f(key("parallel.shard", "ranks that split one copy of these (0: all with equal weights)", 0, 1 << 20), p.shard);
   f(key("parallel.reduce", "gradient sums: fast, or exact: the same bits whatever dp, pp and zero are"), p.reduce);
   f(key("parallel.bucket_mb", "gradients reduced together, in MiB", 0, 1 << 20), p.bucket_mb);
+  f(key("parallel.transport", "between GPUs: nccl, mpi through host memory, auto: nccl where each rank has its own"), p.transport);
   f(key("parallel.threads", "compute threads per rank (0: cores / ranks of the node)", 0, 1 << 14), p.threads);
 }
 

@@ -42,7 +42,7 @@ ParallelConfig parse_layout(const std::string& text, const ParallelConfig& recip
   Config config;
   ParallelConfig& p = config.parallel;
   p.reduce = Reduce::exact;
-  p.threads = recipe.threads, p.bucket_mb = recipe.bucket_mb;
+  p.threads = recipe.threads, p.bucket_mb = recipe.bucket_mb, p.transport = recipe.transport;
   set_fields(entries_of(text, where), where, "fusor train --help lists them all",
              [&](auto&& field) { visit_parallel_keys(config, field); });
   const std::int64_t model_ranks = p.tp * p.cp * p.pp;

@@ -47,6 +47,9 @@ constexpr auto names(Recompute) {
 constexpr auto names(Decay) {
   return std::to_array<std::string_view>({"constant", "linear", "cosine"});
 }
+constexpr auto names(TransportKind) {
+  return std::to_array<std::string_view>({"auto", "nccl", "mpi"});
+}
 constexpr auto names(DType) { return std::to_array<std::string_view>({"f64", "f32", "bf16"}); }
 static_assert(static_cast<int>(DType::f64) == 0 && static_cast<int>(DType::f32) == 1 &&
               static_cast<int>(DType::bf16) == 2);

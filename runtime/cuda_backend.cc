@@ -54,6 +54,7 @@ class CudaBackend : public DeviceBackend {
     stream_ = make_stream();
   }
   DeviceKind kind() const override { return DeviceKind::cuda; }
+  int gpu() const override { return index_; }
   CUstream_st* stream() const override { return stream_.get(); }
 
   void op_begin(std::string_view op, const Cost& cost) override {

@@ -22,10 +22,23 @@ std::string why_none(cudaError_t status) {
   return std::string("the NVIDIA driver answers: ") + cudaGetErrorString(status);
 }
 
+// "GPU-01234567-89ab-cdef-0123-456789abcdef"
+std::string uuid_text(const cudaDeviceProp& p) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text = "GPU-";
+  for (std::size_t i = 0; i < sizeof p.uuid.bytes; ++i) {
+    const auto byte = static_cast<unsigned char>(p.uuid.bytes[i]);
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += {kHex[byte / 16], kHex[byte % 16]};
+  }
+  return text;
+}
+
 CudaDevices::Gpu describe(int index) {
   cudaDeviceProp p{};
   check_cuda(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties");
-  CudaDevices::Gpu gpu{p.name, p.major, p.minor, p.totalGlobalMem, p.multiProcessorCount, ""};
+  CudaDevices::Gpu gpu{p.name,           uuid_text(p),          p.major, p.minor,
+                       p.totalGlobalMem, p.multiProcessorCount, ""};
   int mode = cudaComputeModeDefault;
   check_cuda(cudaDeviceGetAttribute(&mode, cudaDevAttrComputeMode, index),
              "cudaDeviceGetAttribute");

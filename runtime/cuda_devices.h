@@ -9,6 +9,7 @@ namespace fusor {
 struct CudaDevices {
   struct Gpu {
     std::string name;   // "NVIDIA H200"
+    std::string uuid;   // "GPU-..." as nvidia-smi -L prints it: no other GPU has it
     int major, minor;   // compute capability
     std::size_t bytes;  // of memory
     int multiprocessors;

@@ -88,6 +88,7 @@ class DeviceBackend {
   virtual void program_again(std::string_view /*name*/, int /*micro*/) {}
   virtual std::size_t high_water() const { return 0; }  // see Device::high_water
 
+  virtual int gpu() const { return -1; }  // its place in cuda_devices().gpus; -1: none
   virtual CUstream_st* stream() const { return nullptr; }  // null: operators run at the call
   // See runtime/copy.h. One of the two lies on this device.
   virtual void copy(std::byte* to, const std::byte* from, std::size_t bytes) = 0;

@@ -102,7 +102,8 @@ std::vector<int> Transport::same_color(const std::vector<int>& colors) const {
   return members;
 }
 
-Pending Transport::checked(CommCall call) {
+Pending Transport::begin(CommCall call) {
+  if (call.kind == CommKind::barrier) return start(std::move(call));
   const auto must = [&](bool ok, const auto&... what) {
     if (!ok) require(false, describe(call), ": ", what...);
   };
@@ -135,35 +136,35 @@ Pending Transport::checked(CommCall call) {
 }
 
 Pending Transport::all_reduce(Tensor t, ReduceOp op, std::string_view what) {
-  return checked({.kind = CommKind::all_reduce, .in = t, .out = t, .op = op, .what = what});
+  return begin({.kind = CommKind::all_reduce, .in = t, .out = t, .op = op, .what = what});
 }
 
 Pending Transport::all_gather(Tensor in, Tensor out, std::string_view what) {
-  return checked({.kind = CommKind::all_gather, .in = in, .out = out, .what = what});
+  return begin({.kind = CommKind::all_gather, .in = in, .out = out, .what = what});
 }
 
 Pending Transport::reduce_scatter(Tensor in, Tensor out, std::string_view what) {
-  return checked({.kind = CommKind::reduce_scatter, .in = in, .out = out, .what = what});
+  return begin({.kind = CommKind::reduce_scatter, .in = in, .out = out, .what = what});
 }
 
 Pending Transport::all_to_all(Tensor in, Tensor out, std::string_view what) {
-  return checked({.kind = CommKind::all_to_all, .in = in, .out = out, .what = what});
+  return begin({.kind = CommKind::all_to_all, .in = in, .out = out, .what = what});
 }
 
 Pending Transport::broadcast(Tensor t, int root, std::string_view what) {
-  return checked({.kind = CommKind::broadcast, .in = t, .out = t, .peer = root, .what = what});
+  return begin({.kind = CommKind::broadcast, .in = t, .out = t, .peer = root, .what = what});
 }
 
 Pending Transport::send(Tensor t, int peer, std::string_view what) {
-  return checked({.kind = CommKind::send, .in = t, .out = t, .peer = peer, .what = what});
+  return begin({.kind = CommKind::send, .in = t, .out = t, .peer = peer, .what = what});
 }
 
 Pending Transport::recv(Tensor t, int peer, std::string_view what) {
-  return checked({.kind = CommKind::recv, .in = t, .out = t, .peer = peer, .what = what});
+  return begin({.kind = CommKind::recv, .in = t, .out = t, .peer = peer, .what = what});
 }
 
 void Transport::barrier(std::string_view what) {
-  start({.kind = CommKind::barrier, .in = {}, .out = {}, .what = what}).wait();
+  begin({.kind = CommKind::barrier, .in = {}, .out = {}, .what = what}).wait();
 }
 
 Group::Group() : transport_(self_transport("self")) {}

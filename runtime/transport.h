@@ -87,6 +87,8 @@ class Transport {
                std::string_view what);  // complete when the buffer is free again
   Pending recv(Tensor t, int peer, std::string_view what);
   void barrier(std::string_view what);  // blocks
+  // Any of these, as a value: for transports that wrap one. A barrier is complete when all came.
+  Pending begin(CommCall call);
 
   // Moves what is in flight on; cheap. MPI's non-blocking calls advance only inside MPI. Devices
   // call it between operators: an error is thrown by the wait() for the call that met it.
@@ -103,7 +105,6 @@ class Transport {
   std::string describe(const CommCall&) const;
 
  private:
-  Pending checked(CommCall call);
   int rank_, size_;
   std::string name_;
 };
