@@ -1,5 +1,4 @@
 #pragma once
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -17,54 +16,62 @@ class ExactSum {
   // Limb i counts 2^(32 i - 1074); the last one counts terms that were infinite or not a number.
   static constexpr int kLimbs = 67;
 
-  // At most 2^30 calls between two of add_to().
-  void add(double x) {
+  // What a term adds to three limbs, from `limb` on. Each part is below 2^33.
+  struct Parts {
+    int limb;
+    std::int64_t part[3];
+  };
+  static constexpr Parts parts(double x) {
     const auto bits = std::bit_cast<std::uint64_t>(x);
     const auto exponent = static_cast<int>(bits >> 52 & 0x7ff);
-    if (exponent == 0x7ff) {
-      ++limbs_[kLimbs - 1];
-      return;
-    }
+    if (exponent == 0x7ff) return {kLimbs - 3, {0, 0, 1}};
     const std::uint64_t fraction = bits & ((std::uint64_t{1} << 52) - 1);
     const std::uint64_t mantissa = exponent > 0 ? fraction | std::uint64_t{1} << 52 : fraction;
     const int place = exponent > 0 ? exponent - 1 : 0;
     const std::uint64_t low = (mantissa & kMask) << place % 32, high = (mantissa >> 32)
                                                                        << place % 32;
-    std::int64_t* const limb = limbs_.data() + place / 32;
-    limb[0] += static_cast<std::int64_t>(low & kMask);
-    limb[1] += static_cast<std::int64_t>((low >> 32) + (high & kMask));
-    limb[2] += static_cast<std::int64_t>(high >> 32);
+    return {place / 32,
+            {static_cast<std::int64_t>(low & kMask),
+             static_cast<std::int64_t>((low >> 32) + (high & kMask)),
+             static_cast<std::int64_t>(high >> 32)}};
+  }
+
+  // At most 2^30 calls between two of add_to().
+  void add(double x) {
+    const auto [limb, part] = parts(x);
+    std::int64_t* const to = limbs_.data() + limb;
+    for (int i = 0; i < 3; ++i) to[i] += part[i];
   }
 
   // Adds this sum to `to` [kLimbs], which can take 2^30 of them, and begins anew.
   void add_to(std::int64_t* to) {
-    carry(limbs_);
+    carry(limbs_.data());
     for (int i = 0; i < kLimbs; ++i) to[i] += limbs_[static_cast<std::size_t>(i)];
     limbs_.fill(0);
   }
 
   // The sum as a double, to rounding; NaN where a term was no finite number.
-  static double value(const std::int64_t* limbs) {
+  static constexpr double value(const std::int64_t* limbs) {
     if (limbs[kLimbs - 1] != 0) return std::numeric_limits<double>::quiet_NaN();
-    std::array<std::int64_t, kLimbs> digits;
-    std::copy_n(limbs, kLimbs, digits.begin());
+    std::int64_t digits[kLimbs]{};
+    for (int i = 0; i < kLimbs; ++i) digits[i] = limbs[i];
     carry(digits);
     double sum = 0;
     for (int i = kLimbs - 2; i >= 0; --i)
-      sum += std::ldexp(static_cast<double>(digits[static_cast<std::size_t>(i)]), 32 * i - 1074);
+      sum += std::ldexp(static_cast<double>(digits[i]), 32 * i - 1074);
     return sum;
   }
 
- private:
-  static constexpr std::uint64_t kMask = 0xffffffff;
-
-  // Brings every limb but the last of the number below 2^32.
-  static void carry(std::array<std::int64_t, kLimbs>& limbs) {
-    for (std::size_t i = 0; i + 2 < limbs.size(); ++i) {
+  // Brings every limb [kLimbs] but the last of the number below 2^32, which is its one such form.
+  static constexpr void carry(std::int64_t* limbs) {
+    for (int i = 0; i + 2 < kLimbs; ++i) {
       limbs[i + 1] += limbs[i] >> 32;
       limbs[i] &= static_cast<std::int64_t>(kMask);
     }
   }
+
+ private:
+  static constexpr std::uint64_t kMask = 0xffffffff;
 
   std::array<std::int64_t, kLimbs> limbs_{};
 };

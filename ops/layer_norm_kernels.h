@@ -15,7 +15,7 @@ void layer_norm(Cuda, std::int64_t rows, std::int64_t cols, double eps, const T*
                 const T* bias, T* y, A* mean, A* rstd);
 
 // dx [rows, cols] = (add ? dx : 0) + d. dgain, dbias [row blocks, cols]: the sums over each block
-// of kRowBlock rows, overwritten. dx may be null; dgain and dbias, both or neither.
+// of rows (ops/sum_rows.h), overwritten. dx may be null; dgain and dbias, both or neither.
 template <class T, class A>
 void layer_norm_backward(Cpu, std::int64_t rows, std::int64_t cols, const T* dy, const T* x,
                          const T* gain, const A* mean, const A* rstd, T* dx, bool add, A* dgain,

@@ -6,7 +6,8 @@ namespace fusor::ops {
 
 Tensor row_block_sums(const Tensor& x, std::int64_t sums) {
   const Owned workspace(x.device(), Owner::workspace);
-  return {{sums, num_row_blocks(x.dim(0)), x.dim(1)}, acc_dtype(x.dtype()), x.device()};
+  const std::int64_t blocks = num_row_blocks(x.device().like(), x.dim(0));
+  return {{sums, blocks, x.dim(1)}, acc_dtype(x.dtype()), x.device()};
 }
 
 void sum_rows(const Tensor& to, const Tensor& x, bool add) {
