@@ -20,7 +20,7 @@ struct Visible {
   static Visible all(std::int64_t keys) { return {keys - 1, keys}; }
 
   // Keys that one of the queries [0, n) sees.
-  std::int64_t up_to(std::int64_t n) const { return keys < first + n ? keys : first + n; }
+  constexpr std::int64_t up_to(std::int64_t n) const { return keys < first + n ? keys : first + n; }
 };
 
 // Throws Error that names `op`, unless qkv is laid out as ops/attention.h describes.
@@ -35,7 +35,7 @@ Tensor attention_workspace(const Tensor& qkv, const AttentionShape&);
 
 }  // namespace fusor::ops
 
-// Defined in attention_cpu.cc, attention_backward_cpu.cc and attention_cuda.cu. A shape's seq_len
+// Defined in attention_cpu.cc, attention_backward_cpu.cc and attention_cuda.cc. A shape's seq_len
 // is the number of queries of a sequence.
 namespace fusor::ops::kernels {
 
@@ -47,7 +47,7 @@ struct Heads {
   std::int64_t batch;  // from a sequence to the next
   std::int64_t head;   // from a head to the next
 
-  T* at(std::int64_t b, std::int64_t t, std::int64_t h) const {
+  constexpr T* at(std::int64_t b, std::int64_t t, std::int64_t h) const {
     return data + b * batch + t * row + h * head;
   }
 };

@@ -1,0 +1,242 @@
+#include <cmath>
+
+#include "ops/attention_tile_cuda.h"
+
+// FlashAttention-2 (Dao 2023), algorithm 2, as in attention_backward_cpu.cc; dq apart from dk and
+// dv, so that each is a sum of one order, without atomics. Scores are in units of log 2.
+namespace fusor::ops::cuda {
+namespace {
+
+using kernels::AttentionGradient;
+using kernels::Heads;
+
+template <class T, class D>
+struct Backward {
+  AttentionShape s;
+  Visible visible;
+  AttentionGradient<T, D> g;
+  Heads<const acc_t<T>> delta;  // sum of dy y over head_dim, of each query
+  bool wide_in, wide_out;
+};
+
+// delta: a warp takes a query and head.
+template <class T, class D>
+__global__ void delta_kernel(Backward<T, D> f, acc_t<T>* delta) {
+  const AttentionShape& s = f.s;
+  const std::int64_t at = cuda::first_round() / kWarp;
+  if (at >= s.batch * s.heads * s.seq_len) return;
+  const std::int64_t i = at % s.seq_len, h = at / s.seq_len % s.heads, b = at / s.seq_len / s.heads;
+  const T *y = f.g.y.at(b, i, h), *dy = f.g.dy.at(b, i, h);
+  acc_t<T> sum = 0;
+  for (std::int64_t c = static_cast<int>(threadIdx.x) % kWarp; c < s.head_dim; c += kWarp)
+    sum += load(y[c]) * load(dy[c]);
+  sum = warp_sum(sum);
+  if (threadIdx.x % kWarp == 0) delta[at] = sum;
+}
+
+template <class A, int kDims>
+struct BackwardTiles {
+  static constexpr int kRows = kTile * tile_row<A>(kDims);
+  static constexpr std::size_t kBytes = (4 * kRows + kTile * kWeightRow<A>)*sizeof(A);
+
+  A *q = dynamic_shared<A>(), *dy = q + kRows;  // [kTile queries, kDims]
+  A *k = dy + kRows, *v = k + kRows;            // [kTile keys, kDims]
+  A* weights = v + kRows;                       // [kTile, kTile]
+};
+
+// A tile of queries of one head and a tile of keys.
+struct Pair {
+  std::int64_t b, h, kv_head, query, key;
+};
+
+// Loads a part of the tiles' columns; `load_queries` and `load_keys`: unless it is there.
+template <int kDims, class T, class D, class A>
+__device__ void load_part(const Backward<T, D>& f, const BackwardTiles<A, kDims>& at,
+                          const Pair& pair, int part, bool load_queries, bool load_keys) {
+  const Parts<kDims> parts{f.s.head_dim};
+  const std::int64_t columns = parts.columns(part), begin = static_cast<std::int64_t>(part) * kDims;
+  const auto load = [&](const Heads<const T>& from, std::int64_t row, std::int64_t end,
+                        std::int64_t head, A* to) {
+    load_tile<kTile, kDims>(from.at(pair.b, row, head) + begin, from.row, end - row, columns,
+                            f.wide_in, to);
+  };
+  if (load_queries) {
+    load(f.g.qkv.q, pair.query, f.s.seq_len, pair.h, at.q);
+    load(f.g.dy, pair.query, f.s.seq_len, pair.h, at.dy);
+  }
+  if (load_keys) {
+    load(f.g.qkv.k, pair.key, f.visible.keys, pair.kv_head, at.k);
+    load(f.g.qkv.v, pair.key, f.visible.keys, pair.kv_head, at.v);
+  }
+}
+
+// p = q k', ds = dy v', or with kKeyRows their transposes, over all parts of the columns, of which
+// `last` stays in the tiles. fresh_queries, fresh_keys: the tiles do not hold them yet.
+template <bool kKeyRows, int kDims, class T, class D, class A>
+__device__ void score(const Backward<T, D>& f, const BackwardTiles<A, kDims>& at, const Pair& pair,
+                      int last, bool fresh_queries, bool fresh_keys, A (&p)[kEach][kEach],
+                      A (&ds)[kEach][kEach]) {
+  const Parts<kDims> parts{f.s.head_dim};
+  const bool several = parts.count() > 1;
+  for (int n = 1; n <= parts.count(); ++n) {
+    const int part = (last + n) % parts.count(), depth = static_cast<int>(parts.columns(part));
+    __syncthreads();  // what the tiles held has been read
+    load_part<kDims>(f, at, pair, part, fresh_queries || several, fresh_keys || several);
+    __syncthreads();
+    multiply_transposed<kDims>(kKeyRows ? at.k : at.q, kKeyRows ? at.q : at.k, depth, p);
+    multiply_transposed<kDims>(kKeyRows ? at.v : at.dy, kKeyRows ? at.dy : at.v, depth, ds);
+  }
+}
+
+// p = e^(score - log_sum_exp) where seen, else 0;  ds = p (dp - delta)
+template <bool kKeyRows, class T, class D, class A>
+__device__ void weigh(const Backward<T, D>& f, const Pair& pair, A (&p)[kEach][kEach],
+                      A (&ds)[kEach][kEach]) {
+  const Sees sees{f.visible.first, f.visible.keys, f.s.seq_len};
+  const A* log_sum_exp = f.g.log_sum_exp.at(pair.b, 0, pair.h);
+  const A* delta = f.delta.at(pair.b, 0, pair.h);
+  const A scale = static_cast<A>(kLog2E) / std::sqrt(static_cast<A>(f.s.head_dim));
+#pragma unroll
+  for (int n = 0; n < kEach; ++n) {
+    const std::int64_t i = pair.query + (kKeyRows ? tile_x() : tile_y()) + kSide * n;
+    const bool exists = i < f.s.seq_len;
+    const A most = exists ? static_cast<A>(kLog2E) * log_sum_exp[i * f.g.log_sum_exp.row] : A(0);
+    const A mean = exists ? delta[i] : A(0);
+#pragma unroll
+    for (int m = 0; m < kEach; ++m) {
+      const std::int64_t j = pair.key + (kKeyRows ? tile_y() : tile_x()) + kSide * m;
+      A& weight = kKeyRows ? p[m][n] : p[n][m];
+      A& slope = kKeyRows ? ds[m][n] : ds[n][m];
+      weight = sees(i, j) ? std::exp2(weight * scale - most) : A(0);
+      slope = weight * (slope - mean);
+    }
+  }
+}
+
+// sum += weights rows, of a thread's own weights and a tile
+template <int kDims, class A>
+__device__ void add_product(const A (&weights)[kEach][kEach], A* shared, const A* rows,
+                            A (&sum)[kEach][kDims / kSide]) {
+  __syncwarp();  // the weights before these have been read, by the half warp that wrote them
+#pragma unroll
+  for (int i = 0; i < kEach; ++i)
+#pragma unroll
+    for (int j = 0; j < kEach; ++j)
+      shared[(tile_y() + kSide * i) * kWeightRow<A> + tile_x() + kSide * j] = weights[i][j];
+  __syncwarp();
+  multiply<kDims>(shared, rows, kTile, sum);
+}
+
+// to = (add ? to : 0) + scale * sum, for a tile's rows of one head
+template <int kDims, class D, class A>
+__device__ void put_rows(const Heads<D>& to, const Pair& at, std::int64_t head, std::int64_t begin,
+                         std::int64_t end, const Parts<kDims>& parts, int part, bool wide, bool add,
+                         A scale, A (&sum)[kEach][kDims / kSide]) {
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    const std::int64_t row = begin + tile_y() + kSide * i;
+    if (row >= end) continue;
+#pragma unroll
+    for (int c = 0; c < kDims / kSide; ++c) sum[i][c] *= scale;
+    put_columns(to.at(at.b, row, head) + static_cast<std::int64_t>(part) * kDims,
+                parts.columns(part), wide, add ? A(1) : A(0), sum[i]);
+  }
+}
+
+// Two blocks of small tiles fit an SM, and one of large ones.
+template <class A, int kDims>
+inline constexpr int kBlocks = BackwardTiles<A, kDims>::kBytes <= (100 << 10) ? 2 : 1;
+
+// A part of the columns of dq, of a tile of queries. The longest come first.
+template <int kDims, class T, class D>
+__global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
+    queries_kernel(Backward<T, D> f) {
+  using A = acc_t<T>;
+  const AttentionShape& s = f.s;
+  const BackwardTiles<A, kDims> at;
+  const Parts<kDims> parts{s.head_dim};
+  const std::int64_t tiles = (s.seq_len + kTile - 1) / kTile, task = blockIdx.x / tiles;
+  const std::int64_t h = task % s.heads, begin = (tiles - 1 - blockIdx.x % tiles) * kTile;
+  Pair pair{task / s.heads, h, h / (s.heads / s.kv_heads), begin, 0};
+  const int part = static_cast<int>(blockIdx.y);
+  const std::int64_t end = begin + kTile < s.seq_len ? begin + kTile : s.seq_len;
+  const std::int64_t seen = f.visible.up_to(end);
+  A dq[kEach][kDims / kSide] = {};
+  for (; pair.key < seen; pair.key += kTile) {
+    A p[kEach][kEach] = {}, ds[kEach][kEach] = {};
+    score<false, kDims>(f, at, pair, part, pair.key == 0, true, p, ds);
+    weigh<false>(f, pair, p, ds);
+    add_product<kDims>(ds, at.weights, at.k, dq);
+  }
+  const A scale = 1 / std::sqrt(static_cast<A>(s.head_dim));
+  put_rows<kDims>(f.g.dqkv.q, pair, h, begin, end, parts, part, f.wide_out, f.g.add_q, scale, dq);
+}
+
+// A part of the columns of dk and dv, of a tile of keys: the sum over all heads that read it and
+// all queries that see it, in order.
+template <int kDims, class T, class D>
+__global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
+    keys_kernel(Backward<T, D> f) {
+  using A = acc_t<T>;
+  const AttentionShape& s = f.s;
+  const BackwardTiles<A, kDims> at;
+  const Parts<kDims> parts{s.head_dim};
+  const std::int64_t tiles = (f.g.kv_rows + kTile - 1) / kTile, task = blockIdx.x / tiles;
+  const std::int64_t kv_head = task % s.kv_heads, group = s.heads / s.kv_heads;
+  Pair pair{task / s.kv_heads, kv_head * group, kv_head, 0, blockIdx.x % tiles * kTile};
+  const int part = static_cast<int>(blockIdx.y);
+  const std::int64_t hidden = pair.key - f.visible.first;  // queries that see nothing of the tile
+  const std::int64_t first = pair.key >= f.visible.keys ? s.seq_len
+                             : hidden > 0               ? hidden / kTile * kTile
+                                                        : 0;
+  A dk[kEach][kDims / kSide] = {}, dv[kEach][kDims / kSide] = {};
+  bool fresh = true;
+  for (; pair.h < (kv_head + 1) * group; ++pair.h)
+    for (pair.query = first; pair.query < s.seq_len; pair.query += kTile, fresh = false) {
+      A p[kEach][kEach] = {}, ds[kEach][kEach] = {};
+      score<true, kDims>(f, at, pair, part, true, fresh, p, ds);
+      weigh<true>(f, pair, p, ds);
+      add_product<kDims>(p, at.weights, at.dy, dv);
+      add_product<kDims>(ds, at.weights, at.q, dk);
+    }
+  const A scale = 1 / std::sqrt(static_cast<A>(s.head_dim));
+  put_rows<kDims>(f.g.dqkv.k, pair, kv_head, pair.key, f.g.kv_rows, parts, part, f.wide_out,
+                  f.g.add_kv, scale, dk);
+  put_rows<kDims>(f.g.dqkv.v, pair, kv_head, pair.key, f.g.kv_rows, parts, part, f.wide_out,
+                  f.g.add_kv, A(1), dv);
+}
+
+}  // namespace
+
+template <class T, class D>
+void attention_backward_tiles(Cuda on, const AttentionShape& s, const Visible& visible,
+                              const AttentionGradient<T, D>& g, std::byte* workspace) {
+  using A = acc_t<T>;
+  A* delta = reinterpret_cast<A*>(workspace);
+  const bool wide_in = s.head_dim % kVector<T> == 0 && is_wide(g.qkv) && is_wide(g.dy);
+  const Backward<T, D> f{s,       visible,        g, {delta, 1, s.heads * s.seq_len, s.seq_len},
+                         wide_in, is_wide(g.dqkv)};
+  constexpr int kWarps = 8;
+  run(on, {.blocks = ceil_div(s.batch * s.heads * s.seq_len, kWarps), .threads = kWarps * kWarp},
+      delta_kernel<T, D>, f, delta);
+  on_tile_dims<A>(s.head_dim, [&]<int kDims> {
+    Grid grid{.blocks = s.batch * s.heads * ceil_div(s.seq_len, kTile),
+              .threads = kTileThreads,
+              .shared = BackwardTiles<A, kDims>::kBytes,
+              .rows = Parts<kDims>{s.head_dim}.count()};
+    run(on, grid, queries_kernel<kDims, T, D>, f);
+    grid.blocks = s.batch * s.kv_heads * ceil_div(g.kv_rows, kTile);
+    run(on, grid, keys_kernel<kDims, T, D>, f);
+  });
+}
+
+#define FUSOR_ATTENTION_BACKWARD(T, D)                                                \
+  template void attention_backward_tiles(Cuda, const AttentionShape&, const Visible&, \
+                                         const AttentionGradient<T, D>&, std::byte*);
+FUSOR_ATTENTION_BACKWARD(double, double)
+FUSOR_ATTENTION_BACKWARD(float, float)
+FUSOR_ATTENTION_BACKWARD(bf16, bf16)
+FUSOR_ATTENTION_BACKWARD(bf16, float)
+#undef FUSOR_ATTENTION_BACKWARD
+
+}  // namespace fusor::ops::cuda

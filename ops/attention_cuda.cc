@@ -1,0 +1,56 @@
+#include "ops/attention_cuda.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "ops/attention_cudnn.h"
+
+namespace fusor::ops::kernels {
+
+template <class T, class Y>
+void attention(Cuda on, const AttentionShape& s, const Visible& visible, const Qkv<const T>& in,
+               const AttentionResult<T, Y>& to, std::byte* workspace) {
+  if constexpr (std::is_same_v<Y, bf16>)
+    if (cudnn_attention(on, s, visible, in, to, workspace).empty()) return;
+  cuda::attention_tiles(on, s, visible, in, to);
+}
+
+template <class T, class D>
+void attention_backward(Cuda on, const AttentionShape& s, const Visible& visible,
+                        const AttentionGradient<T, D>& g, std::byte* workspace) {
+  if constexpr (std::is_same_v<D, bf16>)
+    if (cudnn_attention_backward(on, s, visible, g, workspace).empty()) return;
+  cuda::attention_backward_tiles(on, s, visible, g, workspace);
+}
+
+template <class T>
+std::size_t attention_workspace(Cuda, const AttentionShape& s) {
+  return std::is_same_v<T, bf16> ? cudnn_attention_workspace(s) : 0;
+}
+
+template <class T>
+std::size_t attention_backward_workspace(Cuda, const AttentionShape& s, std::int64_t keys) {
+  const std::size_t own = cuda::attention_backward_tiles_workspace<T>(s);
+  return std::is_same_v<T, bf16> ? std::max(own, cudnn_attention_backward_workspace(s, keys)) : own;
+}
+
+#define FUSOR_ATTENTION(T, Y)                                                               \
+  template void attention(Cuda, const AttentionShape&, const Visible&, const Qkv<const T>&, \
+                          const AttentionResult<T, Y>&, std::byte*);                        \
+  template void attention_backward(Cuda, const AttentionShape&, const Visible&,             \
+                                   const AttentionGradient<T, Y>&, std::byte*);
+FUSOR_ATTENTION(double, double)
+FUSOR_ATTENTION(float, float)
+FUSOR_ATTENTION(bf16, bf16)
+FUSOR_ATTENTION(bf16, float)
+#undef FUSOR_ATTENTION
+
+#define FUSOR_ATTENTION_WORKSPACE(T)                                        \
+  template std::size_t attention_workspace<T>(Cuda, const AttentionShape&); \
+  template std::size_t attention_backward_workspace<T>(Cuda, const AttentionShape&, std::int64_t);
+FUSOR_ATTENTION_WORKSPACE(double)
+FUSOR_ATTENTION_WORKSPACE(float)
+FUSOR_ATTENTION_WORKSPACE(bf16)
+#undef FUSOR_ATTENTION_WORKSPACE
+
+}  // namespace fusor::ops::kernels

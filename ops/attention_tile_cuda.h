@@ -1,0 +1,54 @@
+#pragma once
+#include <type_traits>
+
+#include "ops/attention_cuda.h"
+#include "ops/cuda_tile.h"
+
+// What the own CUDA kernels of attention and of its backward share.
+namespace fusor::ops::cuda {
+
+// Calls f.template operator()<kDims>() with the columns of a tile that hold head_dim, or a part of
+// it that fits shared memory: longer heads are taken in several parts.
+template <class A, class F>
+void on_tile_dims(std::int64_t head_dim, F&& f) {
+  if constexpr (std::is_same_v<A, double>)
+    f.template operator()<32>();
+  else if (head_dim <= 64)
+    f.template operator()<64>();
+  else
+    f.template operator()<128>();
+}
+
+// Whether every vector of the heads can be moved 16 bytes at a time, given such a head_dim.
+template <class T>
+bool is_wide(const kernels::Heads<T>& x) {
+  constexpr std::int64_t kV = kVector<T>;
+  return is_aligned(x.data) && x.row % kV == 0 && x.batch % kV == 0 && x.head % kV == 0;
+}
+template <class T>
+bool is_wide(const kernels::Qkv<T>& x) {
+  return is_wide(x.q) && is_wide(x.k) && is_wide(x.v);
+}
+
+inline constexpr double kLog2E = 1.4426950408889634, kLn2 = 0.6931471805599453;
+
+// head_dim in parts of kDims columns.
+template <int kDims>
+struct Parts {
+  std::int64_t head_dim;
+  __host__ __device__ int count() const { return static_cast<int>((head_dim + kDims - 1) / kDims); }
+  __device__ std::int64_t columns(int part) const {
+    const std::int64_t left = head_dim - static_cast<std::int64_t>(part) * kDims;
+    return left < kDims ? left : kDims;
+  }
+};
+
+// Whether query i sees key j, and both exist.
+struct Sees {
+  std::int64_t first, keys, queries;
+  __device__ bool operator()(std::int64_t i, std::int64_t j) const {
+    return i < queries && j < keys && j <= first + i;
+  }
+};
+
+}  // namespace fusor::ops::cuda
