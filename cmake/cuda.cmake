@@ -16,6 +16,7 @@ if(FUSOR_CUDA STREQUAL ON)
   target_include_directories(fusor_cuda SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR}
                                                          ${NCCL_INCLUDE_DIR})
   target_link_libraries(fusor_cuda INTERFACE CUDA::cudart_static)
+  include(cmake/cudnn_frontend.cmake)
 elseif(FUSOR_CUDA STREQUAL EMULATED)
   add_library(fusor_cuda INTERFACE)
   target_link_libraries(fusor_cuda INTERFACE fusor_cuda_emulator)

@@ -162,23 +162,21 @@ void attention_backward(Cpu, const AttentionShape& s, const Visible& visible,
   }
 }
 
-template <class T>
+template <class T, class D>
 std::size_t attention_backward_workspace(Cpu, const AttentionShape& s, std::int64_t keys) {
   using A = acc_t<T>;
   return static_cast<std::size_t>(omp_get_max_threads() * Tiles<A>::size(s.head_dim, keys)) *
          sizeof(A);
 }
 
-#define FUSOR_ATTENTION_BACKWARD(T, D)                                         \
-  template void attention_backward(Cpu, const AttentionShape&, const Visible&, \
-                                   const AttentionGradient<T, D>&, std::byte*);
+#define FUSOR_ATTENTION_BACKWARD(T, D)                                          \
+  template void attention_backward(Cpu, const AttentionShape&, const Visible&,  \
+                                   const AttentionGradient<T, D>&, std::byte*); \
+  template std::size_t attention_backward_workspace<T, D>(Cpu, const AttentionShape&, std::int64_t);
 FUSOR_ATTENTION_BACKWARD(double, double)
 FUSOR_ATTENTION_BACKWARD(float, float)
 FUSOR_ATTENTION_BACKWARD(bf16, bf16)
 FUSOR_ATTENTION_BACKWARD(bf16, float)
 #undef FUSOR_ATTENTION_BACKWARD
-template std::size_t attention_backward_workspace<double>(Cpu, const AttentionShape&, std::int64_t);
-template std::size_t attention_backward_workspace<float>(Cpu, const AttentionShape&, std::int64_t);
-template std::size_t attention_backward_workspace<bf16>(Cpu, const AttentionShape&, std::int64_t);
 
 }  // namespace fusor::ops::kernels

@@ -81,8 +81,8 @@ void attention_block_backward(const AttentionBlock& block, const AttentionSaved&
   const Device& device = dy.device();
   std::size_t bytes = 0;
   on_backend(device.like(), [&](auto tag) {
-    on_float(dy.dtype(), [&]<class T> {
-      bytes = kernels::attention_backward_workspace<T>(tag, s, block.shape.seq_len);
+    on_wide(dy.dtype(), to.dq.dtype(), [&]<class T, class D> {
+      bytes = kernels::attention_backward_workspace<T, D>(tag, s, block.shape.seq_len);
     });
   });
   const Tensor workspace = workspace_of(device, bytes);

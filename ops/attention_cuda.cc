@@ -28,29 +28,27 @@ std::size_t attention_workspace(Cuda, const AttentionShape& s) {
   return std::is_same_v<T, bf16> ? cudnn_attention_workspace(s) : 0;
 }
 
-template <class T>
+template <class T, class D>
 std::size_t attention_backward_workspace(Cuda, const AttentionShape& s, std::int64_t keys) {
   const std::size_t own = cuda::attention_backward_tiles_workspace<T>(s);
-  return std::is_same_v<T, bf16> ? std::max(own, cudnn_attention_backward_workspace(s, keys)) : own;
+  return std::is_same_v<D, bf16> ? std::max(own, cudnn_attention_backward_workspace(s, keys)) : own;
 }
 
 #define FUSOR_ATTENTION(T, Y)                                                               \
   template void attention(Cuda, const AttentionShape&, const Visible&, const Qkv<const T>&, \
                           const AttentionResult<T, Y>&, std::byte*);                        \
   template void attention_backward(Cuda, const AttentionShape&, const Visible&,             \
-                                   const AttentionGradient<T, Y>&, std::byte*);
+                                   const AttentionGradient<T, Y>&, std::byte*);             \
+  template std::size_t attention_backward_workspace<T, Y>(Cuda, const AttentionShape&,      \
+                                                          std::int64_t);
 FUSOR_ATTENTION(double, double)
 FUSOR_ATTENTION(float, float)
 FUSOR_ATTENTION(bf16, bf16)
 FUSOR_ATTENTION(bf16, float)
 #undef FUSOR_ATTENTION
 
-#define FUSOR_ATTENTION_WORKSPACE(T)                                        \
-  template std::size_t attention_workspace<T>(Cuda, const AttentionShape&); \
-  template std::size_t attention_backward_workspace<T>(Cuda, const AttentionShape&, std::int64_t);
-FUSOR_ATTENTION_WORKSPACE(double)
-FUSOR_ATTENTION_WORKSPACE(float)
-FUSOR_ATTENTION_WORKSPACE(bf16)
-#undef FUSOR_ATTENTION_WORKSPACE
+template std::size_t attention_workspace<double>(Cuda, const AttentionShape&);
+template std::size_t attention_workspace<float>(Cuda, const AttentionShape&);
+template std::size_t attention_workspace<bf16>(Cuda, const AttentionShape&);
 
 }  // namespace fusor::ops::kernels

@@ -109,9 +109,9 @@ void attention_backward(Cpu, const AttentionShape&, const Visible&, const Attent
 template <class T, class D>
 void attention_backward(Cuda, const AttentionShape&, const Visible&, const AttentionGradient<T, D>&,
                         std::byte* workspace);
-template <class T>
+template <class T, class D>
 std::size_t attention_backward_workspace(Cpu, const AttentionShape&, std::int64_t keys);
-template <class T>
+template <class T, class D>
 std::size_t attention_backward_workspace(Cuda, const AttentionShape&, std::int64_t keys);
 
 }  // namespace fusor::ops::kernels

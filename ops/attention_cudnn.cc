@@ -1,0 +1,133 @@
+#include "ops/attention_cudnn.h"
+
+#include <array>
+#include <exception>
+#include <map>
+#include <optional>
+
+#include "ops/attention_cudnn_graph.h"
+#include "ops/cudnn.h"
+#include "runtime/cuda.h"
+#include "runtime/cuda_devices.h"
+
+namespace fusor::ops {
+namespace {
+
+using kernels::Heads;
+
+// The outcome of asking cuDNN for a plan.
+struct Planned {
+  std::optional<AttentionGraph> graph;
+  std::string refused;  // empty if there is a graph
+};
+
+int current_gpu() {
+  int gpu = 0;
+  check_cuda(cudaGetDevice(&gpu), "cudaGetDevice");
+  return gpu;
+}
+
+Planned plan(int gpu, const AttentionShape& s, AttentionPass pass) {
+  Planned planned;
+  try {
+    const CudaDevices::Gpu& kind = cuda_devices().gpus.at(static_cast<std::size_t>(gpu));
+    const CudnnSetup on{cudnn().version, 10 * kind.major + kind.minor};
+    planned.refused = cudnn_refuses(on, s, pass);
+    if (planned.refused.empty()) planned.graph.emplace(cudnn_handle(nullptr), on, s, pass);
+  } catch (const std::exception&
+               error) {  // no cuDNN, or none with such a kernel: own kernels do without
+    planned.refused = error.what();
+  }
+  return planned;
+}
+
+// Plans of this thread, each asked for once.
+const Planned& planned(const AttentionShape& s, AttentionPass pass) {
+  using Key = std::array<std::int64_t, 7>;
+  thread_local std::map<Key, Planned> plans;
+  const int gpu = current_gpu();
+  const Key key{gpu,       static_cast<std::int64_t>(pass), s.batch, s.seq_len, s.heads, s.kv_heads,
+                s.head_dim};
+  const auto found = plans.find(key);
+  if (found != plans.end()) return found->second;
+  return plans.emplace(key, plan(gpu, s, pass)).first->second;
+}
+
+std::size_t log_sum_exp_bytes(const AttentionShape& s) {
+  return static_cast<std::size_t>(s.batch * s.heads * s.seq_len) * sizeof(float);
+}
+
+// Where forward's own workspace ends, and the log-sum-exp stands that nobody asked for.
+std::size_t forward_bytes(const AttentionGraph& graph) {
+  constexpr std::size_t kAligned = 256;
+  return (graph.workspace() + kAligned - 1) / kAligned * kAligned;
+}
+
+// f(b, h): for each part of the batch, the first sequence and key head.
+template <class F>
+void for_parts(const AttentionShape& s, const AttentionPart& part, F&& f) {
+  for (std::int64_t b = 0; b < s.batch; b += part.sequences)
+    for (std::int64_t h = 0; h < s.kv_heads; h += part.kv_heads) f(b, h);
+}
+
+template <class T>
+void* at(const Heads<T>& x, std::int64_t b, std::int64_t h) {
+  return const_cast<std::remove_const_t<T>*>(x.at(b, 0, h));
+}
+
+}  // namespace
+
+std::string cudnn_attention(Cuda on, const AttentionShape& s, const Visible& visible,
+                            const kernels::Qkv<const bf16>& in,
+                            const kernels::AttentionResult<bf16, bf16>& to, std::byte* workspace) {
+  if (std::string reason = cudnn_refuses(s, visible, in, to); !reason.empty()) return reason;
+  const Planned& p = planned(s, AttentionPass::forward);
+  if (!p.graph) return p.refused;
+  Heads<float> log_sum_exp = to.log_sum_exp;
+  if (!log_sum_exp.data)
+    log_sum_exp = {reinterpret_cast<float*>(workspace + forward_bytes(*p.graph)), 1,
+                   s.heads * s.seq_len, s.seq_len};
+  const cudnnHandle_t handle = cudnn_handle(on.stream);
+  for_parts(s, p.graph->part(), [&](std::int64_t b, std::int64_t h) {
+    const std::int64_t q = h * s.heads / s.kv_heads;
+    p.graph->run(
+        handle,
+        {at(in.q, b, q), at(in.k, b, h), at(in.v, b, h), at(to.y, b, q), at(log_sum_exp, b, q)},
+        workspace);
+  });
+  return "";
+}
+
+std::string cudnn_attention_backward(Cuda on, const AttentionShape& s, const Visible& visible,
+                                     const kernels::AttentionGradient<bf16, bf16>& g,
+                                     std::byte* workspace) {
+  if (std::string reason = cudnn_refuses(s, visible, g); !reason.empty()) return reason;
+  const Planned& p = planned(s, AttentionPass::backward);
+  if (!p.graph) return p.refused;
+  const cudnnHandle_t handle = cudnn_handle(on.stream);
+  for_parts(s, p.graph->part(), [&](std::int64_t b, std::int64_t h) {
+    const std::int64_t q = h * s.heads / s.kv_heads;
+    p.graph->run(handle,
+                 {at(g.qkv.q, b, q), at(g.qkv.k, b, h), at(g.qkv.v, b, h), at(g.y, b, q),
+                  at(g.log_sum_exp, b, q), at(g.dy, b, q), at(g.dqkv.q, b, q), at(g.dqkv.k, b, h),
+                  at(g.dqkv.v, b, h)},
+                 workspace);
+  });
+  return "";
+}
+
+std::size_t cudnn_attention_workspace(const AttentionShape& s) {
+  if (!cuda_devices().why_none.empty()) return estimated_cudnn_workspace(s, AttentionPass::forward);
+  const Planned& p = planned(s, AttentionPass::forward);
+  return p.graph ? forward_bytes(*p.graph) + log_sum_exp_bytes(s) : 0;
+}
+
+std::size_t cudnn_attention_backward_workspace(const AttentionShape& s, std::int64_t keys) {
+  if (keys != s.seq_len) return 0;
+  if (!cuda_devices().why_none.empty())
+    return estimated_cudnn_workspace(s, AttentionPass::backward);
+  const Planned& p = planned(s, AttentionPass::backward);
+  return p.graph ? p.graph->workspace() : 0;
+}
+
+}  // namespace fusor::ops

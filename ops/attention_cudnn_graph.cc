@@ -1,0 +1,147 @@
+#include "ops/attention_cudnn_graph.h"
+
+#include <cudnn_frontend.h>
+
+#include <cmath>
+
+#include "ops/cudnn.h"
+#include "runtime/error.h"
+
+namespace cudnn_frontend {
+void* cudnn_dlhandle = nullptr;  // where cudnn-frontend finds cuDNN's functions
+}
+
+namespace fusor::ops {
+namespace {
+
+namespace fe = cudnn_frontend;
+using Node = std::shared_ptr<fe::graph::Tensor_attributes>;
+
+void check(const fe::error_t& error, const char* what) {
+  require(error.is_good(), "cuDNN's attention, ", what, ": ", error.err_msg);
+}
+
+// Names of tensors, in the order of AttentionGraph::Tensors.
+enum Uid : std::int64_t { kQ, kK, kV, kY, kLogSumExp, kDy, kDq, kDk, kDv };
+
+struct Layout {
+  std::vector<std::int64_t> dims, strides;  // sequence, head, position, element
+};
+
+// What a part takes of a tensor of `columns` columns with `heads` heads, that of the whole shape.
+Layout heads_layout(const AttentionShape& s, const AttentionPart& part, std::int64_t heads,
+                    std::int64_t columns) {
+  return {{part.sequences, heads * part.kv_heads / s.kv_heads, s.seq_len, s.head_dim},
+          {s.seq_len * columns, s.head_dim, columns, 1}};
+}
+
+// The graph of one pass. Stats are cuDNN's name for the log-sum-exp, natural and f32.
+struct Builder {
+  fe::graph::Graph& graph;
+  const AttentionShape& s;
+  const AttentionPart& part;
+  std::int64_t qkv_columns = (s.heads + 2 * s.kv_heads) * s.head_dim;
+  std::int64_t y_columns = s.heads * s.head_dim;
+  float scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
+
+  Layout q() const { return heads_layout(s, part, s.heads, qkv_columns); }
+  Layout kv() const { return heads_layout(s, part, s.kv_heads, qkv_columns); }
+  Layout y() const { return heads_layout(s, part, s.heads, y_columns); }
+  Layout stats() const {
+    const std::int64_t heads = q().dims[1];  // dense, as cuDNN before 9.26 reads it
+    return {{part.sequences, heads, s.seq_len, 1}, {heads * s.seq_len, s.seq_len, 1, 1}};
+  }
+
+  Node input(Uid uid, const Layout& layout, fe::DataType_t type = fe::DataType_t::BFLOAT16) const {
+    return graph.tensor(fe::graph::Tensor_attributes()
+                            .set_uid(uid)
+                            .set_dim(layout.dims)
+                            .set_stride(layout.strides)
+                            .set_data_type(type));
+  }
+  static void output(const Node& node, Uid uid, const Layout& layout,
+                     fe::DataType_t type = fe::DataType_t::BFLOAT16) {
+    node->set_output(true)
+        .set_uid(uid)
+        .set_dim(layout.dims)
+        .set_stride(layout.strides)
+        .set_data_type(type);
+  }
+
+  void forward() const {
+    const auto options = fe::graph::SDPA_attributes()
+                             .set_name("attention")
+                             .set_attn_scale(scale)
+                             .set_causal_mask(true)
+                             .set_generate_stats(true);
+    const auto [to_y, to_stats] =
+        graph.sdpa(input(kQ, q()), input(kK, kv()), input(kV, kv()), options);
+    output(to_y, kY, y());
+    output(to_stats, kLogSumExp, stats(), fe::DataType_t::FLOAT);
+  }
+  void backward() const {
+    const auto options = fe::graph::SDPA_backward_attributes()
+                             .set_name("attention_backward")
+                             .set_attn_scale(scale)
+                             .set_causal_mask(true)
+                             .set_deterministic_algorithm(true);
+    const auto [dq, dk, dv] = graph.sdpa_backward(
+        input(kQ, q()), input(kK, kv()), input(kV, kv()), input(kY, y()), input(kDy, y()),
+        input(kLogSumExp, stats(), fe::DataType_t::FLOAT), options);
+    output(dq, kDq, q());
+    output(dk, kDk, kv());
+    output(dv, kDv, kv());
+  }
+};
+
+void describe(fe::graph::Graph& graph, const CudnnSetup& on, const AttentionShape& s,
+              const AttentionPart& part, AttentionPass pass) {
+  [[maybe_unused]] static void* const found = fe::cudnn_dlhandle = cudnn().loaded;
+  graph.set_io_data_type(fe::DataType_t::BFLOAT16)
+      .set_intermediate_data_type(fe::DataType_t::FLOAT)
+      .set_compute_data_type(fe::DataType_t::FLOAT)
+      .set_sm_version(on.capability);
+  const Builder builder{graph, s, part};
+  pass == AttentionPass::forward ? builder.forward() : builder.backward();
+  check(graph.validate(), "the graph");
+}
+
+}  // namespace
+
+struct AttentionGraph::Impl {
+  fe::graph::Graph graph;
+};
+
+AttentionGraph::AttentionGraph(cudnnHandle_t handle, const CudnnSetup& on, const AttentionShape& s,
+                               AttentionPass pass)
+    : impl_(std::make_unique<Impl>()), part_(cudnn_part(on, s, pass)), pass_(pass) {
+  fe::graph::Graph& graph = impl_->graph;
+  describe(graph, on, s, part_, pass);
+  check(graph.build_operation_graph(handle), "its operations");
+  check(graph.create_execution_plans({fe::HeurMode_t::A}), "a kernel");
+  check(graph.check_support(), "a kernel");
+  check(graph.build_plans(), "a kernel");
+  std::int64_t bytes = 0;
+  check(graph.get_workspace_size(bytes), "its workspace");
+  workspace_ = static_cast<std::size_t>(bytes);
+}
+
+AttentionGraph::~AttentionGraph() = default;
+AttentionGraph::AttentionGraph(AttentionGraph&&) noexcept = default;
+
+void AttentionGraph::run(cudnnHandle_t handle, Tensors tensors, std::byte* workspace) const {
+  const int count = pass_ == AttentionPass::forward ? kLogSumExp + 1 : kDv + 1;
+  check(impl_->graph.execute(handle, tensors.data(), count, workspace), "a call");
+}
+
+void check_attention_graph(const std::string& device, const CudnnSetup& on, const AttentionShape& s,
+                           AttentionPass pass) {
+  fe::graph::Graph graph;
+  describe(graph, on, s, cudnn_part(on, s, pass), pass);
+  const auto properties = std::make_shared<fe::DeviceProperties>();
+  check(properties->deserialize({device.begin(), device.end()}), "the description of a GPU");
+  graph.set_device_properties(properties);
+  check(graph.build_operation_graph(), "its operations");
+}
+
+}  // namespace fusor::ops

@@ -1,0 +1,40 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "ops/attention_kernels.h"
+
+// Which attention is cuDNN's, and what it works in: functions of values, so that no GPU is needed
+// to test them.
+namespace fusor::ops {
+
+enum class AttentionPass : std::uint8_t { forward, backward };
+
+struct CudnnSetup {
+  int version;     // as cuDNN counts: 91900 is 9.19.0
+  int capability;  // of the GPU, 90 is 9.0
+};
+
+// Why calls of this shape are not for cuDNN; empty if they are. Dropout within attention and
+// batches of several lengths, which cuDNN has too, no model asks for.
+std::string cudnn_refuses(const CudnnSetup&, const AttentionShape&, AttentionPass);
+
+// Why a call is not for cuDNN, by all that its shape does not tell.
+std::string cudnn_refuses(const AttentionShape&, const Visible&, const kernels::Qkv<const bf16>&,
+                          const kernels::AttentionResult<bf16, bf16>&);
+std::string cudnn_refuses(const AttentionShape&, const Visible&,
+                          const kernels::AttentionGradient<bf16, bf16>&);
+
+// Backward with the same bits each run stores the gradient of the scores, [sequences, heads,
+// seq_len, seq_len], on GPUs before 10.0. So a call is cut into parts that cuDNN does in turn.
+struct AttentionPart {
+  std::int64_t sequences, kv_heads;  // divisors of those of the shape; all kv_heads or one sequence
+};
+AttentionPart cudnn_part(const CudnnSetup&, const AttentionShape&, AttentionPass);
+
+// The bytes that cuDNN 9.19 asks for on a GPU of compute capability 9.0: what a rehearsal counts
+// with where it cannot ask.
+std::size_t estimated_cudnn_workspace(const AttentionShape&, AttentionPass);
+
+}  // namespace fusor::ops

@@ -1,0 +1,61 @@
+#include <gtest/gtest.h>
+
+#include "ops/attention_cudnn_graph.h"
+#include "ops/cudnn.h"
+
+namespace fusor::ops {
+namespace {
+
+// The GPUs as cuDNN serialises them; nothing here needs one.
+std::string gpu(int capability, int multiprocessors, int shared_memory) {
+  const std::string version = std::to_string(10 * capability);
+  return R"({"deviceName":"GPU","cudaDeviceId":0,"driverVer":13000,"deviceVer":)" + version +
+         R"(,"smVersion":)" + version + R"(,"multiProcessorCount":)" +
+         std::to_string(multiprocessors) + R"(,"maxSharedMemoryPerBlockOptin":)" +
+         std::to_string(shared_memory) +
+         R"(,"maxGridSize":[2147483647,65535,65535],"maxBlockSize":[1024,1024,64],
+             "totalGlobalMem":80000000000,"regsPerBlock":65536,"warpSize":32,
+             "maxSharedMemoryPerBlock":49152,"reservedSharedMemoryPerBlock":1024,
+             "maxRegistersPerSM":65536,"pciDeviceId":0,"maxCtasPerSM":32,
+             "maxThreadsPerBlock":1024,"maxThreadsPerSM":2048,"isTccDriver":0,
+             "supportCoopLaunch":1,"smClockRateKHz":1500000,"memClockRateKHz":2000000,
+             "l2CacheSize":41943040})";
+}
+
+class CudnnGraph : public testing::TestWithParam<AttentionPass> {
+ protected:
+  void SetUp() override {
+    try {
+      version_ = cudnn().version;
+    } catch (const std::exception& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+  int version_ = 0;
+};
+
+TEST_P(CudnnGraph, CudnnAcceptsEveryDescriptor) {
+  const std::string ampere = gpu(80, 108, 166912), hopper = gpu(90, 132, 232448),
+                    blackwell = gpu(100, 148, 232448);
+  for (const AttentionShape& s :
+       {AttentionShape{8, 1024, 12, 12, 64}, AttentionShape{2, 8192, 32, 8, 128},
+        AttentionShape{2, 1000, 25, 5, 64}, AttentionShape{1, 130, 4, 1, 80}}) {
+    EXPECT_NO_THROW(check_attention_graph(ampere, {version_, 80}, s, GetParam())) << s.seq_len;
+    EXPECT_NO_THROW(check_attention_graph(hopper, {version_, 90}, s, GetParam())) << s.seq_len;
+    EXPECT_NO_THROW(check_attention_graph(blackwell, {version_, 100}, s, GetParam())) << s.seq_len;
+  }
+}
+
+TEST_P(CudnnGraph, CudnnRefusesRowsThatAreNotAligned) {
+  const AttentionShape s{1, 128, 4, 4, 20};
+  EXPECT_ANY_THROW(check_attention_graph(gpu(90, 132, 232448), {version_, 90}, s, GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Passes, CudnnGraph,
+                         testing::Values(AttentionPass::forward, AttentionPass::backward),
+                         [](const auto& info) {
+                           return info.param == AttentionPass::forward ? "Forward" : "Backward";
+                         });
+
+}  // namespace
+}  // namespace fusor::ops
