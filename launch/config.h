@@ -14,6 +14,7 @@ enum class Decay { constant, linear, cosine };
 // What moves tensors of GPUs between ranks: NCCL, or MPI through host memory. automatic: NCCL where
 // each rank has a GPU of its own.
 enum class TransportKind { automatic, nccl, mpi };
+enum class TrainDevice { automatic, cpu, cuda };  // automatic: see launch/placement.h
 
 struct DataConfig {
   std::string path;
@@ -56,6 +57,7 @@ struct TrainConfig {
   std::int64_t global_batch = 0, micro_batch = 0, accumulation = 0;  // samples; 0: derived
   std::int64_t seed = 1;
   DType dtype = DType::f32;
+  TrainDevice device = TrainDevice::automatic;
   std::int64_t eval_every = 0, eval_batches = 0;
   std::int64_t sample_every = 0, sample_tokens = 128;
   std::string sample_prompt;

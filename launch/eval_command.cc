@@ -28,7 +28,8 @@ Evaluation evaluate_split(const TrainedModel& trained, const Dataset& data, std:
   const auto loss_of = [&](const std::function<TokenBatch()>& next) {
     return trained.model->loss(next(), {}).value();
   };
-  return evaluate(loss_of, count, batches_of(loader), shape, world.group(), Device());
+  StagedBatch batch(shape, config.model.vocab_size, trained.device);
+  return evaluate(loss_of, count, batches_of(loader), batch, world.group(), trained.device);
 }
 
 void print_evaluation(const Evaluation& e, const TrainedModel& trained, const Dataset& data) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/exact_sum.h"
+#include "runtime/copy.h"
 
 namespace fusor {
 
@@ -12,25 +13,42 @@ BatchSource batches_of(Loader& loader) {
   };
 }
 
-TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device& device,
-                  std::int64_t* targets) {
-  const RowMap& map = shape.rows;
-  const Owned owned(device, Owner::input);
-  const Shape rows{shape.samples * map.local_len};
-  TokenBatch batch{Tensor(rows, DType::i32, device), Tensor(rows, DType::i32, device),
-                   shape.samples, map.seq_len};
-  if (!next) return batch;
-  std::vector<std::int32_t> all_tokens(static_cast<std::size_t>(shape.samples * map.seq_len));
+StagedBatch::StagedBatch(const MicroShape& shape, std::int64_t vocab, const Device& device)
+    : shape_(shape), vocab_(vocab), device_(device) {
+  const Device host = Device::staging(device);
+  const Shape rows{shape.samples * shape.rows.local_len};
+  tokens_ = Tensor(rows, DType::i32, host);
+  targets_ = Tensor(rows, DType::i32, host);
+}
+
+void StagedBatch::fill(const BatchSource& next) {
+  const RowMap& map = shape_.rows;
+  std::vector<std::int32_t> all_tokens(static_cast<std::size_t>(shape_.samples * map.seq_len));
   std::vector<std::int32_t> all_targets(all_tokens.size());
   next(all_tokens, all_targets);
-  const auto to_tokens = batch.tokens.host<std::int32_t>();
-  const auto to_targets = batch.targets.host<std::int32_t>();
-  for (std::size_t r = 0; r < to_tokens.size(); ++r) {
+  const auto require_known = [&](std::int32_t token) {
+    require(0 <= token && token < vocab_, "the data hold token ", token,
+            ", which a model of model.vocab_size ", vocab_, " does not know");
+  };
+  const auto tokens = tokens_.host<std::int32_t>(), targets = targets_.host<std::int32_t>();
+  num_targets_ = 0;
+  for (std::size_t r = 0; r < tokens.size(); ++r) {
     const auto from = static_cast<std::size_t>(map.global_row(static_cast<std::int64_t>(r)));
-    to_tokens[r] = all_tokens[from];
-    to_targets[r] = all_targets[from];
-    if (to_targets[r] != kIgnoredTarget) ++*targets;
+    require_known(tokens[r] = all_tokens[from]);
+    targets[r] = all_targets[from];
+    if (targets[r] == kIgnoredTarget) continue;
+    require_known(targets[r]);
+    ++num_targets_;
   }
+}
+
+TokenBatch StagedBatch::upload() const {
+  const Owned owned(device_, Owner::input);
+  TokenBatch batch{Tensor(tokens_.shape(), DType::i32, device_),
+                   Tensor(targets_.shape(), DType::i32, device_), shape_.samples,
+                   shape_.rows.seq_len};
+  copy(tokens_, batch.tokens);
+  copy(targets_, batch.targets);
   return batch;
 }
 
@@ -60,15 +78,20 @@ double sum_over_ranks(const Group& group, const std::vector<double>& mine, const
 }
 
 Evaluation evaluate(const LossOf& loss_of, std::int64_t count, const BatchSource& next,
-                    const MicroShape& shape, const Group& group, const Device& device) {
+                    StagedBatch& batch, const Group& group, const Device& device) {
+  const Tensor on_host({1}, DType::f64, Device::staging(device));
   std::vector<double> losses;
   double targets = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    std::int64_t of_batch = 0;
-    const Tensor loss = loss_of([&] { return upload(next, shape, device, &of_batch); });
+    const Tensor loss = loss_of([&] {
+      if (next) batch.fill(next);
+      return batch.upload();
+    });
+    if (loss.defined()) copy(loss, on_host);
+    synchronize(device);
     if (!next || !loss.defined()) continue;
-    losses.push_back(loss.host<double>()[0]);
-    targets += static_cast<double>(of_batch);
+    losses.push_back(on_host.host<double>()[0]);
+    targets += static_cast<double>(batch.num_targets());
   }
   return {.loss = sum_over_ranks(group, losses, "eval/losses"),
           .targets = static_cast<std::int64_t>(sum_over_ranks(group, {targets}, "eval/targets"))};

@@ -23,10 +23,26 @@ struct MicroShape {
   RowMap rows;  // the tokens of each sample that this rank takes; of samples 0, 1, ...
 };
 
-// This rank's share of the next micro-batch, on `device`; adds the number of its targets, ignored
-// ones left out.
-TokenBatch upload(const BatchSource& next, const MicroShape& shape, const Device& device,
-                  std::int64_t* targets);
+// Where this rank's share of a micro-batch waits for its device, in memory that is kept from one
+// step to the next.
+class StagedBatch {
+ public:
+  // `vocab`: token ids are below it.
+  StagedBatch(const MicroShape& shape, std::int64_t vocab, const Device& device);
+  // Takes the next micro-batch; what upload() queued before must be done. Throws Error on a token
+  // that the model does not know.
+  void fill(const BatchSource& next);
+  // What fill() took, on the device: a copy, queued.
+  TokenBatch upload() const;
+  std::int64_t num_targets() const { return num_targets_; }  // ignored ones left out
+
+ private:
+  MicroShape shape_;
+  std::int64_t vocab_;
+  Device device_;
+  Tensor tokens_, targets_;  // i32 [samples * rows.local_len], on the host
+  std::int64_t num_targets_ = 0;
+};
 
 // Each rank's numbers, by rank; all pass as many. They travel by the host's memory on every device.
 std::vector<std::vector<double>> gather_numbers(const Group& group, const std::vector<double>& mine,
@@ -44,9 +60,9 @@ struct Evaluation {
 // it. One program, "eval".
 using LossOf = std::function<Tensor(const std::function<TokenBatch()>& next)>;
 
-// Runs `count` micro-batches of held-out data and sums over all ranks: the same bits for any split
-// over ranks.
+// Runs `count` micro-batches of held-out data, each through `batch`, and sums over all ranks: the
+// same bits for any split over ranks. An empty `next` is a rehearsal.
 Evaluation evaluate(const LossOf& loss_of, std::int64_t count, const BatchSource& next,
-                    const MicroShape& shape, const Group& group, const Device& device);
+                    StagedBatch& batch, const Group& group, const Device& device);
 
 }  // namespace fusor

@@ -16,7 +16,7 @@ void stream_text(const TrainedModel& trained, const std::string& prompt, std::in
   const std::vector<std::int32_t> tokens = byte_tokens(prompt.empty() ? "\n" : prompt);
   const std::int64_t length = std::ssize(tokens) + count;
   Generator generator(*trained.model, std::min(length, trained.config.model.seq_len),
-                      trained.config.train.dtype, Device());
+                      trained.config.train.dtype, trained.device);
   std::cout << prompt << std::flush;
   generator.generate(tokens, count, sampling, [](std::int32_t token) {
     std::cout << byte_of(token) << std::flush;

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <mutex>
 
+#include "launch/device_group.h"
 #include "launch/run.h"
+#include "runtime/copy.h"
 #include "runtime/random.h"
 
 namespace fusor {
@@ -16,10 +18,11 @@ namespace {
 void place(const StateBox& part, WholeTensors& all) {
   const TensorBox& box = part.box;
   Tensor& whole = all.try_emplace(box.name, box.global, box.dtype).first->second;
+  const Tensor mine = on_host(part.tensor);
   const auto size = static_cast<std::size_t>(size_of(box.dtype));
   for_each_common_run(box.begin, box.shape, Shape(box.global.size(), 0), box.global,
                       [&](std::int64_t from, std::int64_t to, std::int64_t count) {
-                        std::copy_n(part.tensor.raw() + static_cast<std::size_t>(from) * size,
+                        std::copy_n(mine.raw() + static_cast<std::size_t>(from) * size,
                                     static_cast<std::size_t>(count) * size,
                                     whole.raw() + static_cast<std::size_t>(to) * size);
                       });
@@ -35,7 +38,9 @@ class Rank {
     const RunSize size = run_size(trial_.config, trial_.ranks);
     const Device device =
         trial_.make_device ? trial_.make_device(size, world_.rank()) : Device::heap();
-    const Mesh mesh = Mesh::over(world_.group(), size.mesh, trial_.config.parallel.sequence);
+    const ParallelConfig& parallel = trial_.config.parallel;
+    const Mesh mesh =
+        Mesh::over(device_group(world_, device, parallel.transport), size.mesh, parallel.sequence);
     const std::unique_ptr<Model> model = trial_.make_model(mesh);
     Trainer trainer(*model, trial_.config, size, mesh, device);
     trial_.begin ? trial_.begin(trainer, world_) : trainer.initialize();

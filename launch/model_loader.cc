@@ -7,11 +7,13 @@
 
 #include "io/checkpoint.h"
 #include "launch/arguments.h"
+#include "launch/placement.h"
 #include "launch/recipe.h"
 #include "launch/saver.h"
 #include "launch/together.h"
 #include "launch/values.h"
 #include "ops/fill.h"
+#include "runtime/copy.h"
 
 namespace fusor {
 namespace {
@@ -47,11 +49,16 @@ void read_weights(Checkpoint& checkpoint, const ParameterStore& parameters) {
   for (const auto& [box, weights] : parameters.state(/*optimizer=*/false)) {
     const auto found = saved.find(box.name);
     const bool same = found == saved.end() || found->second == weights.dtype();
-    const Tensor read = same ? weights : Tensor(weights.shape(), found->second, weights.device());
+    const bool here = weights.device().kind() == DeviceKind::cpu;
+    const Tensor whole = here ? weights : Tensor(weights.shape(), weights.dtype());
+    const Tensor read = same ? whole : Tensor(weights.shape(), found->second);
     TensorBox from = box;
     from.dtype = read.dtype();
     checkpoint.read(from, {read.raw(), read.bytes()});
-    if (!same) ops::convert(read, weights);
+    if (!same) ops::convert(read, whole);
+    if (here) continue;
+    copy(whole, weights);
+    synchronize(weights.device());
   }
 }
 
@@ -63,13 +70,15 @@ std::optional<ModelArguments> parse_model_arguments(const std::string& name,
                                                     const po::options_description& own) {
   const std::string command = "fusor " + name;
   ModelArguments result;
-  std::string recipe, dtype;
+  std::string recipe, dtype, device;
   po::options_description shared, all;
   shared.add_options()("help,h", "print this")("from", po::value(&result.from)->value_name("PATH"),
                                                "a run's folder, for its newest checkpoint, or a "
                                                "checkpoint's (default: the recipe's log.dir)")(
       "dtype", po::value(&dtype)->value_name(placeholder(DType{})),
-      "what to compute in (default: the recipe's train.dtype)");
+      "what to compute in (default: the recipe's train.dtype)")(
+      "device", po::value(&device)->value_name(placeholder(TrainDevice{})),
+      "where to compute (default: the recipe's train.device if one is given, else auto)");
   all.add(shared).add(own).add_options()("recipe", po::value(&recipe));
   result.options =
       parse_arguments(command, args, all, po::positional_options_description().add("recipe", 1));
@@ -86,20 +95,26 @@ std::optional<ModelArguments> parse_model_arguments(const std::string& name,
     require(parse_value(dtype, *result.dtype), command, ": --dtype ", dtype, " is not ",
             expected(DType{}));
   }
+  if (result.recipe) result.device = result.recipe->train.device;
+  require(device.empty() || parse_value(device, result.device), command, ": --device ", device,
+          " is not ", expected(TrainDevice{}));
   return result;
 }
 
 TrainedModel load_model(const ModelArguments& arguments, const World& world) {
   std::optional<TrainedModel> result;
+  Placement placement;
+  together(world, [&] { placement = place_rank(arguments.device, world); });
   together(world, [&] {
     Checkpoint checkpoint = open_shared(arguments.from, world);
     const Config config = choose_recipe(arguments, checkpoint);
     auto model = std::make_unique<Gpt>(config.model);
+    const Device device = placement.heap();
     ParameterStore parameters =
-        ParameterStore::frozen(parameters_of(*model), config.train.dtype, Device());
+        ParameterStore::frozen(parameters_of(*model), config.train.dtype, device);
     read_weights(checkpoint, parameters);
-    result.emplace(TrainedModel{config, checkpoint.folder(), checkpoint.step(), std::move(model),
-                                std::move(parameters)});
+    result.emplace(TrainedModel{config, checkpoint.folder(), checkpoint.step(), device,
+                                std::move(model), std::move(parameters)});
   });
   return std::move(*result);
 }

@@ -12,12 +12,13 @@
 
 namespace fusor {
 
-// What the commands that use a trained model take: [RECIPE.ini] [--from PATH] [--dtype TYPE], and
-// options of their own.
+// What the commands that use a trained model take: [RECIPE.ini] [--from PATH] [--dtype TYPE]
+// [--device KIND], and options of their own.
 struct ModelArguments {
   std::string from;  // a run's folder or a checkpoint's; the recipe's log.dir if not given
   std::optional<Config> recipe;  // its model must be the checkpoint's
   std::optional<DType> dtype;
+  TrainDevice device = TrainDevice::automatic;    // the recipe's, if one is given
   boost::program_options::variables_map options;  // the command's own
 };
 
@@ -26,11 +27,12 @@ std::optional<ModelArguments> parse_model_arguments(
     const std::string& name, const std::string& summary, const std::vector<std::string>& args,
     const boost::program_options::options_description& own);
 
-// A model as a checkpoint holds it, with weights alone, on the heap.
+// A model as a checkpoint holds it, with weights alone, where this rank is placed.
 struct TrainedModel {
   Config config;  // the recipe given, else the checkpoint's; train.dtype is what the model is in
   std::string folder;  // the checkpoint's
   std::int64_t step;   // of the run, when it was saved
+  Device device;
   std::unique_ptr<Gpt> model;
   ParameterStore parameters;
 };

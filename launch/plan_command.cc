@@ -5,6 +5,7 @@
 #include "launch/cluster_file.h"
 #include "launch/commands.h"
 #include "launch/layout_search.h"
+#include "launch/placement.h"
 #include "launch/planned_job.h"
 #include "launch/recipe.h"
 #include "launch/stages.h"
@@ -113,7 +114,7 @@ int plan_command(const std::vector<std::string>& args) {
       "plan", "Rehearses a run on shapes alone: its memory, collectives and step time.", spelled,
       describe(o));
   if (!given) return 0;
-  const Config& config = given->config;
+  const Config config = placed(given->config, planned_kind(given->config.train.device));
   if (!given->options.contains("ranks")) o.ranks = ranks_of(config.parallel);
   require(o.ranks > 0 && o.ranks <= 1 << 20, "fusor plan: a run has 1 to 1048576 ranks, not ",
           o.ranks);

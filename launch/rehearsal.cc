@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 
 #include "launch/sampler.h"
@@ -10,22 +11,35 @@
 #include "ops/add.h"
 #include "ops/fill.h"
 #include "ops/gemm.h"
+#include "runtime/copy.h"
 
 namespace fusor {
 namespace {
 
 // The best of a few runs: what the machine can do, not what it was doing.
 template <class F>
-double best_seconds(F&& f) {
+double best_seconds(const Device& device, F&& f) {
   using Clock = std::chrono::steady_clock;
   double best = 1e9;
   const auto stop = Clock::now() + std::chrono::milliseconds(40);
   for (int run = 0; run < 3 || Clock::now() < stop; ++run) {
+    synchronize(device);
     const auto begin = Clock::now();
     f();
+    synchronize(device);
     best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
   }
   return best;
+}
+
+// The first size, doubled up to `most`, that takes long enough for what surrounds an operator not
+// to count, and its seconds.
+template <class F>
+std::pair<std::int64_t, double> of_long_run(F&& seconds_of, std::int64_t size, std::int64_t most) {
+  constexpr double kLong = 5e-3;
+  double seconds = seconds_of(size);
+  while (seconds < kLong && size < most) seconds = seconds_of(size *= 2);
+  return {size, seconds};
 }
 
 }  // namespace
@@ -33,7 +47,8 @@ double best_seconds(F&& f) {
 Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
   Rehearsal r;
   {
-    const Device meta = Device::meta(r.trace);
+    const bool cuda = config.train.device == TrainDevice::cuda;
+    const Device meta = Device::meta(r.trace, cuda ? DeviceKind::cuda : DeviceKind::cpu);
     const Mesh mesh = Mesh::over(meta_group(r.trace, rank, size.mesh.size(), "world"), size.mesh,
                                  config.parallel.sequence);
     Gpt model(config.model, mesh);
@@ -49,16 +64,25 @@ Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
   return r;
 }
 
-MachineRates measure_machine(DType dtype) {
-  constexpr std::int64_t kSide = 768, kStream = 1 << 23;
-  const Tensor a({kSide, kSide}, dtype), b({kSide, kSide}, dtype), c({kSide, kSide}, dtype);
-  ops::fill(a, 1), ops::fill(b, 1);
-  const Tensor from({kStream}, DType::f32), to({kStream}, DType::f32);
-  ops::fill(from, 1);
-  const double product = best_seconds([&] { ops::gemm_nt(a, b, {}, c); });
-  const double copy = best_seconds([&] { ops::add_into(to, from, false); });
-  return {.flops_per_second = 2.0 * kSide * kSide * kSide / product,
-          .bytes_per_second = 2.0 * static_cast<double>(from.bytes()) / copy};
+MachineRates measure_machine(DType dtype, const Device& device) {
+  const auto product = [&](std::int64_t side) {
+    const Tensor a({side, side}, dtype, device), b({side, side}, dtype, device),
+        c({side, side}, dtype, device);
+    ops::fill(a, 1), ops::fill(b, 1);
+    return best_seconds(device, [&] { ops::gemm_nt(a, b, {}, c); });
+  };
+  const auto copy = [&](std::int64_t floats) {
+    const Tensor from({floats}, DType::f32, device), to({floats}, DType::f32, device);
+    ops::fill(from, 1);
+    return best_seconds(device, [&] { ops::add_into(to, from, false); });
+  };
+  const bool gpu = device.kind() == DeviceKind::cuda;
+  const auto [side, side_seconds] =
+      gpu ? of_long_run(product, 256, 16384) : of_long_run(product, 768, 768);
+  const auto [floats, copy_seconds] =
+      gpu ? of_long_run(copy, 1 << 16, 1 << 27) : of_long_run(copy, 1 << 23, 1 << 23);
+  return {.flops_per_second = 2.0 * std::pow(static_cast<double>(side), 3) / side_seconds,
+          .bytes_per_second = 2.0 * static_cast<double>(floats) * sizeof(float) / copy_seconds};
 }
 
 double estimate_step_seconds(const Trace& trace, const MachineRates& rates) {

@@ -10,6 +10,7 @@
 #include "io/checkpoint_folder.h"
 #include "io/checksum.h"
 #include "io/output_file.h"
+#include "launch/device_group.h"
 #include "launch/recipe.h"
 #include "launch/signals.h"
 #include "launch/stages.h"
@@ -78,16 +79,18 @@ RunData RunData::open(const Config& config) {
   return data;
 }
 
-Run::Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, RunData data,
-         const World& world)
+Run::Run(const Config& config, const RunSize& size, const Placement& placement,
+         const Rehearsal& rehearsal, RunData data, const World& world)
     : config_(config),
       size_(size),
       world_(world),
+      placement_(placement),
       data_(std::move(data)),
-      rates_(measure_machine(config.train.dtype)),
+      rates_(measure_machine(config.train.dtype, placement.heap())),
       estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_)),
-      device_(Device::arena(rehearsal.memory)),
-      mesh_(Mesh::over(world.group(), size.mesh, config.parallel.sequence)),
+      device_(placement.arena(rehearsal.memory)),
+      mesh_(Mesh::over(device_group(world, device_, config.parallel.transport), size.mesh,
+                       config.parallel.sequence)),
       model_(config.model, mesh_),
       trainer_(model_, config, size, mesh_, device_),
       sampler_(config, model_, device_),
@@ -169,6 +172,7 @@ void Run::start_or_resume() {
   set_aside_after(checkpoints, state_.step);
   open_logs();
   say(from + " in " + config_.log.dir);
+  say("rank 0 " + placement_.text);
   for (const std::string& change : changes) say(change);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "io/dataset.h"
+#include "launch/placement.h"
 #include "launch/rehearsal.h"
 #include "launch/sampler.h"
 #include "launch/saver.h"
@@ -35,9 +36,9 @@ struct RunData {
 // on the disk lies in config.log.dir: recipe.ini, metrics.jsonl, run.log and checkpoints/.
 class Run {
  public:
-  // Collective. `rehearsal` is this rank's.
-  Run(const Config& config, const RunSize& size, const Rehearsal& rehearsal, RunData data,
-      const World& world);
+  // Collective. `rehearsal` is this rank's, for where it is placed.
+  Run(const Config& config, const RunSize& size, const Placement& placement,
+      const Rehearsal& rehearsal, RunData data, const World& world);
   void train();
 
  private:
@@ -65,6 +66,7 @@ class Run {
   Config config_;
   RunSize size_;
   const World& world_;
+  Placement placement_;
   RunData data_;
   MachineRates rates_;
   double estimated_step_seconds_;

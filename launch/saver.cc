@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "parallel/ledger.h"
+#include "runtime/host_memory.h"
+
 namespace fusor {
 
 Saver::Saver(std::vector<ParameterStore*> stores, const World& world, const std::string& run_folder,
@@ -9,13 +12,31 @@ Saver::Saver(std::vector<ParameterStore*> stores, const World& world, const std:
     : stores_(std::move(stores)),
       world_(world),
       config_(config),
-      writer_(run_folder + "/checkpoints", world.rank(), world.size()) {}
+      writer_(run_folder + "/checkpoints", world.rank(), world.size()) {
+  std::size_t bytes = 0;
+  for (const StateBox& part : share())
+    if (part.tensor.device().kind() != DeviceKind::cpu) bytes += part.tensor.bytes();
+  const auto ranks = static_cast<std::size_t>(world.local_size());
+  const std::size_t available = available_host_memory();
+  require(bytes <= available / ranks, "a checkpoint leaves the GPU through ", readable_bytes(bytes),
+          " x ", ranks, " ranks of memory of host ", world.host(), ", where ",
+          readable_bytes(available), " are free: use more hosts, or parallel.zero");
+}
+
+std::vector<StateBox> Saver::share() const {
+  std::vector<StateBox> all;
+  for (const ParameterStore* store : stores_)
+    for (StateBox& part : store->share_of_state(/*optimizer=*/true)) all.push_back(std::move(part));
+  return all;
+}
 
 void Saver::start(std::int64_t step, nlohmann::json state) {
+  const std::vector<StateBox> parts = share();
+  std::vector<Tensor> tensors;
+  for (const StateBox& part : parts) tensors.push_back(part.tensor);
+  const std::vector<std::span<const std::byte>> bytes = room_.read(tensors);
   std::vector<TensorSlice> slices;
-  for (const ParameterStore* store : stores_)
-    for (const StateBox& part : store->share_of_state(/*optimizer=*/true))
-      slices.push_back({part.box, {part.tensor.raw(), part.tensor.bytes()}});
+  for (std::size_t i = 0; i < parts.size(); ++i) slices.push_back({parts[i].box, bytes[i]});
   state_ = std::move(state);
   writer_.start(step, std::move(slices));
 }
@@ -72,9 +93,10 @@ Checkpoint open_shared(const std::string& path, const World& world) {
 }
 
 void read_checkpoint(Checkpoint& checkpoint, const std::vector<ParameterStore*>& stores) {
+  HostRoom room;
   for (const ParameterStore* store : stores)
     for (const StateBox& part : store->state(/*optimizer=*/true))
-      checkpoint.read(part.box, {part.tensor.raw(), part.tensor.bytes()});
+      room.fill(part.tensor, [&](std::span<std::byte> to) { checkpoint.read(part.box, to); });
 }
 
 }  // namespace fusor

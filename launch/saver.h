@@ -6,15 +6,18 @@
 #include "io/checkpoint.h"
 #include "io/checkpoint_writer.h"
 #include "launch/config.h"
+#include "launch/host_room.h"
 #include "parallel/parameter_store.h"
 #include "runtime/world.h"
 
 namespace fusor {
 
 // Saves a run's checkpoints across its ranks. Each writes what it answers for (copies share that
-// out), from the live memory, while the next step's forward and backward run.
+// out) while the next step's forward and backward run: from the live memory where the host can read
+// it, else from a copy.
 class Saver {
  public:
+  // Throws Error where the host lacks the memory for a copy.
   Saver(std::vector<ParameterStore*> stores, const World& world, const std::string& run_folder,
         const CheckpointConfig& config);
 
@@ -36,10 +39,12 @@ class Saver {
 
  private:
   std::string failure_of_ranks();
+  std::vector<StateBox> share() const;
 
   std::vector<ParameterStore*> stores_;  // this rank's
   const World& world_;
   CheckpointConfig config_;
+  HostRoom room_;  // for the copy
   CheckpointWriter writer_;
   nlohmann::json state_;
 };

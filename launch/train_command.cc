@@ -12,21 +12,9 @@
 #include "launch/together.h"
 #include "parallel/comm_plan.h"
 #include "parallel/verifier.h"
-#include "runtime/host_memory.h"
 
 namespace fusor {
 namespace {
-
-// Every rank of a host takes its arena at once; the kernel would find out too late, and kill one.
-void require_memory(std::size_t bytes, const char* about, const World& world) {
-  const auto ranks = static_cast<std::size_t>(world.local_size());
-  const std::size_t available = available_host_memory();
-  require(bytes <= available / ranks, "this run needs ", about, readable_bytes(bytes), " x ", ranks,
-          " ranks on host ", world.host(), ", where ", readable_bytes(available),
-          " are free: use more hosts, a smaller train.micro_batch or model, or split it by "
-          "parallel.zero, "
-          "tp or pp");
-}
 
 // Master weights, gradients and two moments, of a rank if all that may split them did so evenly. A
 // model a thousand times too large is refused by this, before a rehearsal that would take minutes.
@@ -59,6 +47,7 @@ int train_command(const std::vector<std::string>& args) {
   const World world = World::join();
   std::optional<RecipeArguments> given;
   RunSize size;
+  Placement placement;
   Rehearsal rehearsal;
   std::optional<RunData> data;
   together(world, [&] {
@@ -69,15 +58,18 @@ int train_command(const std::vector<std::string>& args) {
     require(!given->config.data.path.empty(), "data.path is not set: name the dataset's folder");
     const std::int64_t threads = given->config.parallel.threads;
     omp_set_num_threads(threads > 0 ? static_cast<int>(threads) : world.threads());
-    require_memory(least_memory(given->config, size.mesh), "more than ", world);
-    rehearsal = rehearse(given->config, size, world.rank());
-    require_memory(rehearsal.memory.bytes, "", world);
-    data.emplace(RunData::open(given->config));
   });
   if (!given) return 0;
+  together(world, [&] { placement = place_rank(given->config.train.device, world); });
+  together(world, [&] {
+    require_memory(least_memory(given->config, size.mesh), "more than ", placement);
+    rehearsal = rehearse(placed(given->config, placement.kind()), size, world.rank());
+    require_memory(rehearsal.memory.bytes, "", placement);
+    data.emplace(RunData::open(given->config));
+  });
   Job job;
   together(world, [&] {
-    job = plan_job(given->config, size).job;
+    job = plan_job(placed(given->config, placement.kind()), size).job;
     verify(job);
     require_part(job, world.rank(), script_of(rehearsal.trace));
   });
@@ -85,7 +77,7 @@ int train_command(const std::vector<std::string>& args) {
     require_same_collectives(world.group(), planned_collectives(job));
     require_same_recipe(world.group(), given->config);
   });
-  Run(given->config, size, rehearsal, std::move(*data), world).train();
+  Run(given->config, size, placement, rehearsal, std::move(*data), world).train();
   return 0;
 }
 

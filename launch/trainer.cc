@@ -31,7 +31,12 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
   const Scope scope(device, "trainer");
   losses_ = Tensor({size.accumulation}, DType::f64, device);
   step_ = Tensor({1}, DType::i64, device);
-  prepared_step_ = Tensor({1}, DType::i64, Device::staging(device));
+  const Device host = Device::staging(device);
+  prepared_step_ = Tensor({1}, DType::i64, host);
+  read_losses_ = Tensor(losses_.shape(), DType::f64, host);
+  read_norm_ = Tensor({1}, DType::f64, host);
+  for (std::int64_t i = 0; i < size.accumulation && reads_batch(); ++i)
+    batches_.emplace_back(micro_shape(), config.model.vocab_size, device);
   for (const Group& group :
        {mesh.tp, mesh.cp, mesh.pp, mesh.ep, mesh.data, mesh.shard, mesh.replicas, mesh.expert_data})
     if (group.size() > 1) talking_.push_back(group);
@@ -57,29 +62,37 @@ MicroShape Trainer::micro_shape() const {
 }
 
 void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
-  targets_ = 0;
+  prepare(step, next);
+  queue_micro_batches();
+}
+
+void Trainer::prepare(std::int64_t step, const BatchSource& next) {
   prepared_step_.host<std::int64_t>()[0] = step;
+  targets_ = 0;
+  if (!next) return;
+  for (StagedBatch& batch : batches_) {
+    batch.fill(next);
+    if (counts_loss()) targets_ += batch.num_targets();
+  }
+}
+
+void Trainer::queue_micro_batches() {
   copy(prepared_step_, step_);
-  std::int64_t unused = 0;
-  std::int64_t* const targets = counts_loss() ? &targets_ : &unused;
+  auto batch = batches_.begin();
   pipeline_.run({.pass = {.training = true,
                           .seed = static_cast<std::uint64_t>(config_.train.seed),
                           .step = step_,
                           .first_sample = first_micro() * size_.micro_batch},
                  .shape = {{}, {}, size_.micro_batch, size_.seq_len},
-                 .next_batch = [&] { return upload(next, micro_shape(), device_, targets); },
+                 .next_batch = [&] { return (batch++)->upload(); },
                  .losses = losses_});
 }
 
+// Between the exchange of what the host knows and the reading of the results, the host does not
+// wait for the device.
 Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   const bool rehearsal = device_.kind() == DeviceKind::meta;
-  std::vector<double> losses;
-  if (!rehearsal && counts_loss()) {
-    const auto mine = losses_.host<double>();
-    losses.assign(mine.begin(), mine.end());
-  }
   Step result;
-  result.loss = sum_over_ranks(mesh_.world, losses, "step/losses");
   Flags mine{static_cast<double>(targets_)};
   mine.insert(mine.end(), flags.begin(), flags.end());
   for (Flags& all : gather_numbers(mesh_.world, mine, "step/flags")) {
@@ -87,22 +100,39 @@ Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
     result.flags.emplace_back(all.begin() + 1, all.end());
   }
   require(result.targets > 0, "step ", step, " has no target to learn from");
-  result.loss /= static_cast<double>(result.targets);
-  apply(step, static_cast<double>(result.targets));
-  if (!rehearsal) result.grad_norm = optimizer_.grad_norm().host<double>()[0];
+  const UpdateSettings settings = settings_of(step);
+  optimizer_.prepare(settings, static_cast<double>(result.targets));
+  queue_update(settings);
+  synchronize(device_);
+  result.loss = sum_of_losses() / static_cast<double>(result.targets);
+  if (!rehearsal) result.grad_norm = read_norm_.host<double>()[0];
   return result;
 }
 
-void Trainer::apply(std::int64_t step, double targets) {
+double Trainer::sum_of_losses() const {
+  std::vector<double> losses;
+  if (device_.kind() != DeviceKind::meta && counts_loss()) {
+    const auto mine = read_losses_.host<double>();
+    losses.assign(mine.begin(), mine.end());
+  }
+  return sum_over_ranks(mesh_.world, losses, "step/losses");
+}
+
+UpdateSettings Trainer::settings_of(std::int64_t step) const {
+  const OptimizerConfig& o = config_.optimizer;
+  return {.adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps},
+          .lr = lr_at(step, size_.steps, o),
+          .step = step + 1,
+          .weight_decay = o.weight_decay,
+          .clip = o.clip};
+}
+
+void Trainer::queue_update(const UpdateSettings& settings) {
   const Program program(device_, "update");
   const Scope scope(device_, "update");
-  const OptimizerConfig& o = config_.optimizer;
-  optimizer_.run({.adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps},
-                  .lr = lr_at(step, size_.steps, o),
-                  .step = step + 1,
-                  .weight_decay = o.weight_decay,
-                  .clip = o.clip},
-                 targets);
+  optimizer_.replay(settings);
+  copy(losses_, read_losses_);
+  copy(optimizer_.grad_norm(), read_norm_);
 }
 
 Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
@@ -110,7 +140,8 @@ Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
     const Tensor loss = pipeline_.evaluate(batch);
     return counts_loss() ? loss : Tensor();
   };
-  return fusor::evaluate(loss_of, count, next, micro_shape(), mesh_.world, device_);
+  StagedBatch batch(micro_shape(), config_.model.vocab_size, device_);
+  return fusor::evaluate(loss_of, count, next, batch, mesh_.world, device_);
 }
 
 double flops_per_token(const GptConfig& config, std::int64_t seq_len) {

@@ -33,10 +33,11 @@ class Trainer {
 
   // Draws the weights. Collective.
   void initialize();
-  // Forward and backward of this rank's micro-batches of optimizer step `step` (from 0). The
-  // gradients are complete after update(), which must follow.
+  // Forward and backward of this rank's micro-batches of optimizer step `step` (from 0), queued on
+  // the device. The gradients are complete after update(), which must follow.
   void accumulate(std::int64_t step, const BatchSource& next);
-  // Reduces the gradients, clips, and updates the weights. All ranks pass as many flags.
+  // Reduces the gradients, clips, and updates the weights; waits for all of the step and reads its
+  // results. All ranks pass as many flags.
   Step update(std::int64_t step, const Flags& flags);
 
   // Runs `count` micro-batches of held-out data; sums over all ranks.
@@ -52,9 +53,15 @@ class Trainer {
 
  private:
   MicroShape micro_shape() const;
+  // What changes from step to step is written to host memory, from which the device copies it when
+  // the queued work gets there. Nothing that queues waits for the device.
+  void prepare(std::int64_t step, const BatchSource& next);
+  void queue_micro_batches();
+  void queue_update(const UpdateSettings& settings);
+  UpdateSettings settings_of(std::int64_t step) const;
   // The first of the ranks that have the same loss: those of a tensor-parallel group.
   bool counts_loss() const { return pipeline_.has_loss() && mesh_.place.tp == 0; }
-  void apply(std::int64_t step, double targets);
+  double sum_of_losses() const;
   static void call_progress(void* trainer);
 
   Config config_;
@@ -63,10 +70,13 @@ class Trainer {
   Device device_;
   Pipeline pipeline_;
   OptimizerStep optimizer_;
-  Tensor prepared_step_, step_;  // i64 [1], the optimizer's step: on the host, and for kernels
-  std::vector<Group> talking_;   // the groups that calls may be in flight on
-  Tensor losses_;                // f64 [accumulation], sums of nats
-  std::int64_t targets_ = 0;     // of this rank's micro-batches so far
+  Tensor prepared_step_, step_;       // i64 [1], the optimizer's: on the host, and for kernels
+  std::vector<Group> talking_;        // the groups that calls may be in flight on
+  Tensor losses_;                     // f64 [accumulation], sums of nats
+  std::vector<StagedBatch> batches_;  // one per micro-batch, where this rank reads them
+  // What is read of a step, on the host: as losses_, and f64 [1].
+  Tensor read_losses_, read_norm_;
+  std::int64_t targets_ = 0;  // of this rank's micro-batches
 };
 
 // The peak of the model's own work: floating-point operations of forward and backward a token,

@@ -50,6 +50,9 @@ constexpr auto names(Decay) {
 constexpr auto names(TransportKind) {
   return std::to_array<std::string_view>({"auto", "nccl", "mpi"});
 }
+constexpr auto names(TrainDevice) {
+  return std::to_array<std::string_view>({"auto", "cpu", "cuda"});
+}
 constexpr auto names(DType) { return std::to_array<std::string_view>({"f64", "f32", "bf16"}); }
 static_assert(static_cast<int>(DType::f64) == 0 && static_cast<int>(DType::f32) == 1 &&
               static_cast<int>(DType::bf16) == 2);

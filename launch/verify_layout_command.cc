@@ -8,11 +8,12 @@
 #include "launch/commands.h"
 #include "launch/layout_text.h"
 #include "launch/layout_trial.h"
+#include "launch/placement.h"
 #include "launch/recipe.h"
 #include "launch/rehearsal.h"
 #include "launch/run.h"
 #include "models/gpt.h"
-#include "runtime/host_memory.h"
+#include "runtime/cuda_devices.h"
 
 namespace fusor {
 namespace {
@@ -72,8 +73,12 @@ struct Layout {
 
 class LayoutComparison {
  public:
-  LayoutComparison(const Config& config, std::int64_t steps, int threads)
-      : config_(serial_config(config)), steps_(steps), threads_(threads) {
+  LayoutComparison(const Config& config, std::int64_t steps, int threads,
+                   const Placement& placement)
+      : config_(placed(serial_config(config), placement.kind())),
+        steps_(steps),
+        threads_(threads),
+        placement_(placement) {
     if (!config.data.path.empty()) data_.emplace(open_split(config, "train"));
   }
 
@@ -121,13 +126,31 @@ class LayoutComparison {
   void require_possible(const Layout& layout) const try {
     const Config config = config_of(layout);
     const std::int64_t ranks = ranks_of(layout.parallel);
-    const std::size_t bytes =
-        static_cast<std::size_t>(ranks) * rehearse(config, run_size(config, ranks), 0).memory.bytes;
-    require(bytes <= available_host_memory(), ranks, " ranks need ", readable_bytes(bytes),
-            " on this host, where ", readable_bytes(available_host_memory()),
+    const std::size_t bytes = rehearse(config, run_size(config, ranks), 0).memory.bytes;
+    Placement all = placement_;
+    all.ranks = ranks_where_rank_0_is(ranks);
+    const std::size_t available = plannable_bytes(all);
+    require(bytes <= available / static_cast<std::size_t>(all.ranks), ranks, " ranks need ",
+            readable_bytes(static_cast<std::size_t>(all.ranks) * bytes), " on ", all.place,
+            ", where ", readable_bytes(available),
             " are free: take fewer, or a smaller model or train.micro_batch");
   } catch (const Error& error) {
     raise("layout \"" + layout.text + "\": " + error.what());
+  }
+
+  int ranks_where_rank_0_is(std::int64_t ranks) const {
+    if (placement_.gpu < 0) return static_cast<int>(ranks);
+    int there = 0;
+    for (int rank = 0; rank < ranks; ++rank) there += cuda_device_of(rank) == placement_.gpu;
+    return there;
+  }
+
+  // On GPUs in an arena, where there is no allocating while the step runs.
+  std::function<Device(const RunSize&, int)> device_for(const Config& config) const {
+    if (placement_.gpu < 0) return {};
+    return [&config](const RunSize& size, int rank) {
+      return Device::cuda(cuda_device_of(rank), rehearse(config, size, rank).memory);
+    };
   }
 
   TrialOutcome outcome_of(const Layout& layout) const try {
@@ -138,7 +161,8 @@ class LayoutComparison {
          .threads = threads_,
          .steps = steps_,
          .make_model = [&](const Mesh& mesh) { return std::make_unique<Gpt>(config.model, mesh); },
-         .open_batches = data_ ? batches_from(*data_, config) : random_batches(config)});
+         .open_batches = data_ ? batches_from(*data_, config) : random_batches(config),
+         .make_device = device_for(config)});
   } catch (const Error& error) {
     raise("layout \"" + layout.text + "\": " + error.what());
   }
@@ -146,6 +170,7 @@ class LayoutComparison {
   Config config_;
   std::int64_t steps_;
   int threads_;
+  Placement placement_;
   std::optional<Dataset> data_;
   std::vector<std::vector<std::string>> rows_;
   bool differs_ = false;
@@ -170,6 +195,9 @@ int verify_layout_command(const std::vector<std::string>& args) {
       "differs by more than rounding.",
       args, own);
   if (!given) return 0;
+  const World world = World::join();
+  require(world.size() == 1, "fusor verify-layout runs on one rank, not ", world.size(),
+          ": its ranks are threads");
   const Config& config = given->config;
   require(steps > 0, "fusor verify-layout: --steps must be 1 or more, not ", steps);
   require(ranks >= 0 && ranks <= kMostRanks, "fusor verify-layout: --ranks must be 0 to ",
@@ -186,7 +214,7 @@ int verify_layout_command(const std::vector<std::string>& args) {
   }
   const int threads = threads_of_rank(config, most);
   omp_set_num_threads(threads);  // workspaces are per thread
-  LayoutComparison comparison(config, steps, threads);
+  LayoutComparison comparison(config, steps, threads, place_rank(config.train.device, world));
   comparison.run(all);
   comparison.print();
   return comparison.differs() ? 1 : 0;

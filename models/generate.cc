@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "runtime/copy.h"
 #include "runtime/random.h"
 
 namespace fusor {
@@ -52,7 +53,7 @@ std::size_t nucleus(const std::vector<double>& weights, double share) {
   return weights.size();
 }
 
-std::vector<float> to_host_f32(const Tensor& t) {
+std::vector<float> to_f32(const Tensor& t) {
   return on_float(t.dtype(), [&]<class T>() {
     std::vector<float> values;
     for (const T x : t.host<T>()) values.push_back(static_cast<float>(x));
@@ -91,7 +92,11 @@ Generator::Generator(const Gpt& model, std::int64_t capacity, DType dtype, const
                 " tokens, but the model takes 1 to ", model.config().seq_len);
         const Owned owned(device, Owner::activations);
         return GptCache(model.config(), capacity, dtype, device);
-      }()) {}
+      }()) {
+  const Device host = Device::staging(device);
+  tokens_ = Tensor({capacity}, DType::i32, host);
+  logits_ = Tensor({model.config().vocab_size}, dtype, host);
+}
 
 std::int64_t Generator::window() const { return std::max<std::int64_t>(cache_.capacity / 2, 1); }
 
@@ -101,16 +106,21 @@ std::vector<float> Generator::read(std::string_view program, std::span<const std
     const Owned owned(device_, Owner::input);
     return Tensor({std::ssize(tokens)}, DType::i32, device_);
   }();
-  const bool rehearsal = device_.kind() == DeviceKind::meta;
-  if (!rehearsal) std::ranges::copy(tokens, input.host<std::int32_t>().begin());
-  const Tensor logits = model_.extend(input, cache_);
-  return rehearsal ? std::vector<float>() : to_host_f32(logits);
+  const Tensor staged = tokens_.rows(0, std::ssize(tokens));
+  std::ranges::copy(tokens, staged.host<std::int32_t>().begin());
+  copy(staged, input);
+  copy(model_.extend(input, cache_), logits_);
+  synchronize(device_);
+  return device_.kind() == DeviceKind::meta ? std::vector<float>() : to_f32(logits_);
 }
 
 void Generator::generate(std::span<const std::int32_t> prompt, std::int64_t count,
                          const SamplingConfig& config,
                          const std::function<void(std::int32_t)>& emit) {
   require(!prompt.empty(), "a text to go on from needs at least one token");
+  for (const std::int32_t token : prompt)
+    require(0 <= token && token < model_.config().vocab_size, "the prompt holds token ", token,
+            ", which a model of model.vocab_size ", model_.config().vocab_size, " does not know");
   if (count <= 0) return;
   std::vector<std::int32_t> text(prompt.begin(), prompt.end());
   const auto last = [&](std::int64_t n) {

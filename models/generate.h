@@ -55,6 +55,7 @@ class Generator {
   const Gpt& model_;
   Device device_;
   GptCache cache_;
+  Tensor tokens_, logits_;  // i32 [capacity] and [vocab], on the host: what is read, what it says
 };
 
 }  // namespace fusor

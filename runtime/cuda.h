@@ -4,6 +4,7 @@
 #include <source_location>
 #include <string>
 
+#include "runtime/cuda_devices.h"
 #include "runtime/handle.h"
 
 // What code that calls CUDA shares. Included by sources of the CUDA build alone.
@@ -26,5 +27,11 @@ CudaStream make_stream();  // does not wait for the default stream
 
 // What is queued on `later` from now on begins when what is on `earlier` now is done.
 void wait_for(cudaStream_t later, cudaStream_t earlier, const CudaEvent& event);
+
+// What a person is told: why there is no GPU, with the driver's CUDA version (0: no driver); why
+// one is not for Fusor, or nothing; why it cannot be taken into use.
+std::string why_no_gpu(cudaError_t status, int driver);
+std::string why_refused(const CudaDevices::Gpu& gpu, bool prohibited);
+std::string why_not_taken(const CudaDevices::Gpu& gpu, cudaError_t status);
 
 }  // namespace fusor

@@ -11,24 +11,6 @@
 namespace fusor {
 namespace {
 
-// Makes GPU `index` the one of this thread, or says why it cannot be.
-void use(int index) {
-  const CudaDevices& devices = cuda_devices();
-  require(devices.why_none.empty(), devices.why_none);
-  require(index >= 0 && index < std::ssize(devices.gpus), "no GPU ", index, " among ",
-          devices.gpus.size());
-  const CudaDevices::Gpu& gpu = devices.gpus[static_cast<std::size_t>(index)];
-  require(gpu.refused.empty(), gpu.refused);
-  check_cuda(cudaSetDevice(index), "GPU " + std::to_string(index));
-  const cudaError_t status = cudaFree(nullptr);  // makes the context: the first call that can fail
-  require(status != cudaErrorDevicesUnavailable, "GPU ", index, " (", gpu.name,
-          ") is taken by another process and its compute mode is exclusive");
-  require(status != cudaErrorNoKernelImageForDevice && status != cudaErrorInvalidDeviceFunction,
-          "Fusor was built for other architectures than GPU ", index, " (", gpu.name,
-          ", compute capability ", gpu.major, ".", gpu.minor, "): set CMAKE_CUDA_ARCHITECTURES");
-  check_cuda(status, "GPU " + std::to_string(index) + " (" + gpu.name + ")");
-}
-
 class CapturedGraph final : public Captured {
  public:
   CapturedGraph(const CudaGraph& graph, cudaStream_t stream) : stream_(stream) {
@@ -50,7 +32,7 @@ class CapturedGraph final : public Captured {
 class CudaBackend : public DeviceBackend {
  public:
   explicit CudaBackend(int index) : index_(index) {
-    use(index);
+    use_cuda_device(index);
     stream_ = make_stream();
   }
   DeviceKind kind() const override { return DeviceKind::cuda; }

@@ -15,7 +15,11 @@ const CudaDevices& cuda_devices() {
   return none;
 }
 
+bool has_cuda_backend() { return false; }
+
 int cuda_device_of(int) { return -1; }
+void use_cuda_device(int) { raise(kNoCuda); }
+std::size_t free_cuda_memory(int) { raise(kNoCuda); }
 
 std::shared_ptr<DeviceBackend> make_cuda_backend(int, bool) { raise(kNoCuda); }
 std::shared_ptr<DeviceBackend> make_cuda_backend(int, const MemoryPlan&) { raise(kNoCuda); }
