@@ -5,7 +5,7 @@
 build_packages=(g++ cmake ninja-build openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev
                 libboost-program-options-dev nlohmann-json3-dev libxxhash-dev)
 cuda_packages=(python3-pip)  # fetches headers; NVIDIA's toolkit with cuDNN and NCCL is yours to install
-tests_packages=(libgtest-dev libgmock-dev ccache python3-h5py clang-16 libclang-rt-16-dev clang-format)
+tests_packages=(libgtest-dev libgmock-dev libboost-context-dev ccache python3-h5py clang-16 libclang-rt-16-dev clang-format)
 text_packages=(bible-kjv bible-kjv-text)
 
 # step TITLE LOG COMMAND...: runs COMMAND with its output in LOG, and shows the end of LOG if it fails.
