@@ -16,15 +16,27 @@ Cost embedding_cost(const Tensor& y) {
   return {.flops = static_cast<double>(y.size()), .bytes = 2.0 * static_cast<double>(y.bytes())};
 }
 
+Tensor backward_workspace(const Tensor& dy) {
+  std::size_t bytes = 0;
+  on_backend(dy.device().like(), [&](auto tag) {
+    on_float(dy.dtype(), [&]<class T> {
+      bytes = ops::kernels::embedding_backward_workspace<T>(tag, dy.dim(0), dy.dim(1));
+    });
+  });
+  const Owned workspace(dy.device(), Owner::workspace);
+  return {{static_cast<std::int64_t>(bytes)}, DType::u8, dy.device()};
+}
+
 // The table's gradient is touched where ids point, so without `add` the rest is zeroed first.
 void embedding_backward(const Tensor& dy, const Tensor& ids, std::int64_t first,
                         const Tensor& dtable, bool add) {
   if (!add) ops::fill(dtable, 0);
+  const Tensor workspace = backward_workspace(dy);
   launch(dy.device(), "embedding_backward", embedding_cost(dy), [&](auto device) {
     on_float(dy.dtype(), [&]<class T> {
       ops::kernels::embedding_backward(device, dy.dim(0), dy.dim(1), {first, dtable.dim(0)},
                                        ids.data<std::int32_t>(), dy.data<T>(),
-                                       dtable.data<acc_t<T>>());
+                                       dtable.data<acc_t<T>>(), workspace.raw());
     });
   });
 }

@@ -20,7 +20,7 @@ void embedding(Cpu, std::int64_t n, std::int64_t cols, Words words, const std::i
 // Shared out by columns: ids repeat, and each sum keeps the order of i.
 template <class T, class A>
 void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, Words words,
-                        const std::int32_t* ids, const T* dy, A* dtable) {
+                        const std::int32_t* ids, const T* dy, A* dtable, std::byte*) {
   constexpr std::int64_t kCols = 64;
   cpu::parallel_for(cols, kCols, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < n; ++i) {
@@ -31,6 +31,11 @@ void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, Words words,
       for (std::int64_t c = begin; c < end; ++c) to[c] += cpu::load(from[c]);
     }
   });
+}
+
+template <class T>
+std::size_t embedding_backward_workspace(Cpu, std::int64_t, std::int64_t) {
+  return 0;
 }
 
 template <class T>
@@ -68,7 +73,8 @@ void add_positions_backward(Cpu, std::int64_t n, std::int64_t cols, const RowMap
   template void embedding(Cpu, std::int64_t, std::int64_t, Words, const std::int32_t*, const T*,  \
                           T*);                                                                    \
   template void embedding_backward(Cpu, std::int64_t, std::int64_t, Words, const std::int32_t*,   \
-                                   const T*, A*);                                                 \
+                                   const T*, A*, std::byte*);                                     \
+  template std::size_t embedding_backward_workspace<T>(Cpu, std::int64_t, std::int64_t);          \
   template void add_positions(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*, const T*, \
                               T*);                                                                \
   template void add_positions_backward(Cpu, std::int64_t, std::int64_t, const RowMap&, const T*,  \

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "ops/row_map.h"
@@ -21,13 +22,19 @@ template <class T>
 void embedding(Cuda, std::int64_t n, std::int64_t cols, Words words, const std::int32_t* ids,
                const T* table, T* y);
 
-// dtable[ids[i] - words.first,:] += dy[i,:] where the table has that row, in the order of i
+// dtable[ids[i] - words.first,:] += dy[i,:] where the table has that row: what is added to a row is
+// a function of its dy, in the order of i
 template <class T, class A>
 void embedding_backward(Cpu, std::int64_t n, std::int64_t cols, Words words,
-                        const std::int32_t* ids, const T* dy, A* dtable);
+                        const std::int32_t* ids, const T* dy, A* dtable, std::byte* workspace);
 template <class T, class A>
 void embedding_backward(Cuda, std::int64_t n, std::int64_t cols, Words words,
-                        const std::int32_t* ids, const T* dy, A* dtable);
+                        const std::int32_t* ids, const T* dy, A* dtable, std::byte* workspace);
+// The bytes that one call works in.
+template <class T>
+std::size_t embedding_backward_workspace(Cpu, std::int64_t n, std::int64_t cols);
+template <class T>
+std::size_t embedding_backward_workspace(Cuda, std::int64_t n, std::int64_t cols);
 
 // y[r,:] = x[r,:] + table[position of r,:], r < n
 template <class T>

@@ -4,7 +4,7 @@
 namespace fusor::ops::kernels {
 
 template <class T, class A>
-void sum_rows(Cpu, std::int64_t rows, std::int64_t cols, const T* x, A* to, bool add) {
+void sum_rows(Cpu, std::int64_t rows, std::int64_t cols, const T* x, A* to, bool add, A*) {
   constexpr std::int64_t kCols = 64;  // a thread's share: whole cache lines of a row
   cpu::parallel_for(cols, kCols, [=](std::int64_t begin, std::int64_t end) {
     const std::int64_t n = end - begin;
@@ -17,8 +17,10 @@ void sum_rows(Cpu, std::int64_t rows, std::int64_t cols, const T* x, A* to, bool
   });
 }
 
-template void sum_rows(Cpu, std::int64_t, std::int64_t, const double*, double*, bool);
-template void sum_rows(Cpu, std::int64_t, std::int64_t, const float*, float*, bool);
-template void sum_rows(Cpu, std::int64_t, std::int64_t, const bf16*, float*, bool);
+template void sum_rows(Cpu, std::int64_t, std::int64_t, const double*, double*, bool, double*);
+template void sum_rows(Cpu, std::int64_t, std::int64_t, const float*, float*, bool, float*);
+template void sum_rows(Cpu, std::int64_t, std::int64_t, const bf16*, float*, bool, float*);
+
+std::int64_t sum_rows_workspace(Cpu, std::int64_t, std::int64_t) { return 0; }
 
 }  // namespace fusor::ops::kernels
