@@ -103,30 +103,20 @@ void map_into(Cuda on, std::int64_t n, bool add, const F& f, Y* y, const X*... x
     map(on, n, f, y, x...);
 }
 
-// i = quotient * by + remainder. In 32 bits where both fit: a quarter of the instructions.
-struct Split {
-  std::int64_t quotient, remainder;
-};
-__device__ inline Split split(std::int64_t i, std::int64_t by) {
-  if (((i | by) >> 32) == 0) {
-    const auto n = static_cast<std::uint32_t>(i), d = static_cast<std::uint32_t>(by);
-    return {n / d, n % d};
-  }
-  return {i / by, i % by};
-}
-
 template <int N, class Body>
 __global__ void __launch_bounds__(kMapThreads)
     rows_kernel(std::int64_t rows, std::int64_t vectors, Body body) {
+  if constexpr (requires { body.start(); }) body.start();
   for (std::int64_t i = first_round(); i < rows * vectors; i += rounds_at_once()) {
-    const Split at = split(i, vectors);
-    body.template at<N>(at.quotient, at.remainder * N);
+    const std::int64_t row = i / vectors;
+    body.template at<N>(row, (i - row * vectors) * N);
   }
 }
 
 // Calls body.at<N>(r, c), which does columns [c, c + N) of row r, for all of [rows, cols]. N is
 // kMost where `vectors` says that the body's addresses hold them in row after row, and cols is a
-// multiple; else 1.
+// multiple; else 1. All threads of a block first call body.start(), where there is one. Divisions
+// of 64-bit indices are no harm here: nvcc does them in 32 bits where both numbers fit.
 template <int kMost, class Body>
 void for_rows(Cuda on, std::int64_t rows, std::int64_t cols, bool vectors, const Body& body) {
   const auto start = [&](int size, auto kernel) {

@@ -120,9 +120,9 @@ struct Share {
 };
 template <int N>
 __device__ Share share_of(std::int64_t warp, std::int64_t cols) {
-  const cuda::Split at = cuda::split(warp, (cols + cuda::kWarp * N - 1) / (cuda::kWarp * N));
+  const std::int64_t warps = (cols + cuda::kWarp * N - 1) / (cuda::kWarp * N);
   const auto lane = static_cast<std::int64_t>(threadIdx.x) % cuda::kWarp;
-  return {at.quotient, (at.remainder * cuda::kWarp + lane) * N};
+  return {warp / warps, (warp % warps * cuda::kWarp + lane) * N};
 }
 
 template <int N, class T, class A>

@@ -30,8 +30,7 @@ struct AddPositions {
 
   template <int N>
   __device__ void at(std::int64_t r, std::int64_t c) const {
-    const std::int64_t local = cuda::split(map.first_row + r, map.local_len).remainder;
-    const auto position = cuda::load<N>(table + map.position_of_local(local) * cols + c);
+    const auto position = cuda::load<N>(table + map.position(r) * cols + c);
     auto sum = cuda::load<N>(x + r * cols + c);
 #pragma unroll
     for (int k = 0; k < N; ++k) sum.at[k] += position.at[k];
@@ -49,7 +48,7 @@ struct AddPositionsBackward {
 
   template <int N>
   __device__ void at(std::int64_t i, std::int64_t c) const {
-    const std::int64_t before = cuda::split(map.first_row, map.local_len).remainder;
+    const std::int64_t before = map.first_row % map.local_len;
     A* const to = dtable + map.position_of_local(i) * cols + c;
     auto sum = cuda::load<N>(to);
 #pragma unroll 4

@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(cuda::kMapThreads)
     normal_kernel(std::int64_t n, T* to, double std, RandomKey key, BoxRange range) {
   for (std::int64_t i = cuda::first_round() * kDrawn; i < n; i += cuda::rounds_at_once() * kDrawn) {
     std::int64_t counter = -1;
-    float drawn[kDrawn];
+    float drawn[kDrawn] = {};
     for (std::int64_t k = i; k < i + kDrawn && k < n; ++k) {
       const std::int64_t index = range.index(k);
       if (index / kDrawn != counter) {

@@ -15,8 +15,7 @@ __global__ void __launch_bounds__(cuda::kMapThreads)
   const std::int64_t half = d / 2, a_begin = first / kTurns;
   const std::int64_t rounds = ((end + kTurns - 1) / kTurns - a_begin) * half;
   for (std::int64_t round = cuda::first_round(); round < rounds; round += cuda::rounds_at_once()) {
-    const cuda::Split at = cuda::split(round, half);
-    const std::int64_t begin = (a_begin + at.quotient) * kTurns, i = at.remainder;
+    const std::int64_t begin = (a_begin + round / half) * kTurns, i = round % half;
     const double w = pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(d));
     const double angle = static_cast<double>(begin) * w;
     const double cos_w = cos(w), sin_w = sin(w);
@@ -55,11 +54,10 @@ struct Rotate {
 
   template <int N>
   __device__ void at(std::int64_t r, std::int64_t c) const {
-    const cuda::Split head = cuda::split(c, half);
-    const std::int64_t i = head.remainder, at = r * cols + head.quotient * 2 * half + i;
+    const std::int64_t head = c / half, i = c % half, at = r * cols + head * 2 * half + i;
     auto a = cuda::load<N>(x + at), b = cuda::load<N>(x + at + half);
-    if (head.quotient < turned) {
-      const std::int64_t row = cuda::split(first_row + r, local_len).remainder;
+    if (head < turned) {
+      const std::int64_t row = (first_row + r) % local_len;
       const auto cosine = cuda::read<N>(table + row * 2 * half + i),
                  sine = cuda::read<N>(table + row * 2 * half + half + i);
 #pragma unroll

@@ -20,9 +20,9 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ A of_warps[kWarps][kWide * N];
   const int thread = static_cast<int>(threadIdx.x);
   const int across = thread % kWide, warp = thread / cuda::kWarp;
-  const cuda::Split block = cuda::split(blockIdx.x, (cols + kWide * N - 1) / (kWide * N));
-  const std::int64_t strip = block.remainder * kWide * N, c = strip + across * N;
-  const std::int64_t begin = block.quotient * tall;
+  const std::int64_t strips = (cols + kWide * N - 1) / (kWide * N), block = blockIdx.x / strips;
+  const std::int64_t strip = blockIdx.x % strips * kWide * N, c = strip + across * N;
+  const std::int64_t begin = block * tall;
   const std::int64_t end = begin + tall < rows ? begin + tall : rows;
   cuda::Vector<A, N> sum{};
   if (c < cols) {
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kThreads)
   A total = of_warps[0][thread];
 #pragma unroll
   for (int w = 1; w < kWarps; ++w) total += of_warps[w][thread];
-  cuda::put(add, to[block.quotient * cols + strip + thread], total);
+  cuda::put(add, to[block * cols + strip + thread], total);
 }
 
 // to [blocks, cols] = (add ? to : 0) + the sums of `tall` rows each

@@ -14,8 +14,7 @@ struct SwapBlocks {
 
   template <int N>
   __device__ void at(std::int64_t i, std::int64_t c) const {
-    const cuda::Split to = cuda::split(i, a);
-    const std::int64_t from = to.remainder * b + to.quotient;
+    const std::int64_t from = i % a * b + i / a;
     cuda::put<N>(add, y + i * block + c, cuda::load<N>(x + from * block + c));
   }
 };
