@@ -58,7 +58,7 @@ def measure(args, context, dtype, mode):
     """One row of the table."""
     fusor = Worker([args.bench, f"--train.global_batch={args.batch}", f"--train.micro_batch={args.batch}",
                     f"--data.seq_len={context}", f"--train.dtype={dtype}"])
-    rival = Worker([sys.executable, str(pathlib.Path(__file__).with_name("gpt2_pytorch.py")), f"--batch={args.batch}",
+    rival = Worker([sys.executable, str(pathlib.Path(__file__).with_name("language_pytorch.py")), f"--batch={args.batch}",
                     f"--context={context}", f"--dtype={dtype}"] + ["--compile"] * (mode == "compiled"))
     workers = (fusor, rival)
     for worker in workers:

@@ -1,4 +1,4 @@
-// Training steps of a recipe on one rank and a batch of random tokens, asked as gpt2_pytorch.py is:
+// Training steps of a recipe on one rank and a batch of random tokens, asked as language_pytorch.py is:
 //
 //   train_step_bench [--section.key=value]...     the keys of a recipe; its preset is gpt2-124m
 //
