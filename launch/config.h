@@ -58,6 +58,7 @@ struct TrainConfig {
   std::int64_t seed = 1;
   DType dtype = DType::f32;
   TrainDevice device = TrainDevice::automatic;
+  bool cuda_graph = true;
   std::int64_t eval_every = 0, eval_batches = 0;
   std::int64_t sample_every = 0, sample_tokens = 128;
   std::string sample_prompt;

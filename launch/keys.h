@@ -109,6 +109,8 @@ void visit_train_keys(C& c, F&& f) {
   f(fixed_key("train.seed", "of weights, data order and dropout"), t.seed);
   f(fixed_key("train.dtype", "of activations; master weights and sums are at least f32"), t.dtype);
   f(key("train.device", "where ranks compute; auto: on this rank's GPU if there is one, else on the CPU"), t.device);
+  f(key("train.cuda_graph", "on a GPU, queue a step with one call where that is possible"),
+    t.cuda_graph);
   f(key("train.eval_every", "steps between evaluations (0: none)"), t.eval_every);
   f(key("train.eval_batches", "global batches per evaluation (0: all)"), t.eval_batches);
   f(key("train.sample_every", "steps between samples of text (0: none)"), t.sample_every);

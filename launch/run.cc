@@ -205,6 +205,10 @@ void Run::train() {
       loader.emplace(data_.train,
                      training_loader(config_, size_, trainer_.first_micro(), state_.step));
     const BatchSource batches = loader ? batches_of(*loader) : BatchSource();
+    if (device_.kind() == DeviceKind::cuda)
+      say(trainer_.why_not_captured().empty()
+              ? "from the second on, a step is one CUDA graph"
+              : "steps are no CUDA graphs: " + trainer_.why_not_captured());
     while (one_step(batches) && state_.step < size_.steps) {
     }
   }

@@ -16,6 +16,13 @@ StoreOptions store_options(const Config& config, const RunSize& size) {
           .bucket_bytes = static_cast<std::int64_t>(p.bucket_mb * (1 << 20))};
 }
 
+std::string reason_not_to_capture(const Config& config, const Device& device, bool talks) {
+  if (device.kind() != DeviceKind::cuda) return "operators run at the call";
+  if (!config.train.cuda_graph) return "train.cuda_graph is off";
+  if (talks) return "ranks exchange values within a step";
+  return config.log.trace.empty() ? "" : "log.trace shows each operator";
+}
+
 }  // namespace
 
 Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
@@ -40,6 +47,7 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
   for (const Group& group :
        {mesh.tp, mesh.cp, mesh.pp, mesh.ep, mesh.data, mesh.shard, mesh.replicas, mesh.expert_data})
     if (group.size() > 1) talking_.push_back(group);
+  why_not_captured_ = reason_not_to_capture(config, device, !talking_.empty());
   if (talking_.empty()) return;
   device.backend().progress = call_progress;
   device.backend().progress_arg = this;
@@ -63,7 +71,7 @@ MicroShape Trainer::micro_shape() const {
 
 void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
   prepare(step, next);
-  queue_micro_batches();
+  if (!at_once()) queue_micro_batches();
 }
 
 void Trainer::prepare(std::int64_t step, const BatchSource& next) {
@@ -102,8 +110,9 @@ Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   require(result.targets > 0, "step ", step, " has no target to learn from");
   const UpdateSettings settings = settings_of(step);
   optimizer_.prepare(settings, static_cast<double>(result.targets));
-  queue_update(settings);
+  queue_rest(settings);
   synchronize(device_);
+  ++steps_;
   result.loss = sum_of_losses() / static_cast<double>(result.targets);
   if (!rehearsal) result.grad_norm = read_norm_.host<double>()[0];
   return result;
@@ -125,6 +134,16 @@ UpdateSettings Trainer::settings_of(std::int64_t step) const {
           .step = step + 1,
           .weight_decay = o.weight_decay,
           .clip = o.clip};
+}
+
+void Trainer::queue_rest(const UpdateSettings& settings) {
+  if (!at_once()) return queue_update(settings);
+  if (!captured_)
+    captured_ = device_.backend().capture([&] {
+      queue_micro_batches();
+      queue_update(settings);
+    });
+  captured_->queue();
 }
 
 void Trainer::queue_update(const UpdateSettings& settings) {

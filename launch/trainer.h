@@ -1,4 +1,6 @@
 #pragma once
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "launch/batch.h"
@@ -47,6 +49,8 @@ class Trainer {
   std::vector<ParameterStore*> stores() const { return pipeline_.stores(); }
   const RunSize& size() const { return size_; }
   const Device& device() const { return device_; }
+  // Why steps are queued operator by operator; empty where each after the first is queued at once.
+  const std::string& why_not_captured() const { return why_not_captured_; }
   // Whether this rank reads data, and from which micro-batch of the step on.
   bool reads_batch() const { return pipeline_.reads_batch(); }
   std::int64_t first_micro() const { return mesh_.place.dp * size_.accumulation; }
@@ -58,6 +62,10 @@ class Trainer {
   void prepare(std::int64_t step, const BatchSource& next);
   void queue_micro_batches();
   void queue_update(const UpdateSettings& settings);
+  void queue_rest(const UpdateSettings& settings);
+  // Whether this step is queued at once, by update(). The first is not: libraries choose and load
+  // their kernels as it runs.
+  bool at_once() const { return steps_ > 0 && why_not_captured_.empty(); }
   UpdateSettings settings_of(std::int64_t step) const;
   // The first of the ranks that have the same loss: those of a tensor-parallel group.
   bool counts_loss() const { return pipeline_.has_loss() && mesh_.place.tp == 0; }
@@ -77,6 +85,9 @@ class Trainer {
   // What is read of a step, on the host: as losses_, and f64 [1].
   Tensor read_losses_, read_norm_;
   std::int64_t targets_ = 0;  // of this rank's micro-batches
+  std::int64_t steps_ = 0;    // by this trainer
+  std::string why_not_captured_;
+  std::unique_ptr<Captured> captured_;  // a whole step
 };
 
 // The peak of the model's own work: floating-point operations of forward and backward a token,
