@@ -45,8 +45,13 @@ function(fusor_library name)
   set_property(GLOBAL APPEND PROPERTY FUSOR_LIBRARIES fusor_${name})
 endfunction()
 
+if(FUSOR_CUDA STREQUAL EMULATED)
+  add_custom_target(emulated_tests)
+endif()
+
 # fusor_test(tp SOURCES tp_test.cc DEPS fusor::models RANKS 1 2 4 LABELS slow): one ctest entry per
 # rank count. Without RANKS every TEST is an entry of its own. The label is cpu unless another is given.
+# With FUSOR_CUDA=EMULATED only tests labelled emulated are built, as emulated_tests, and run.
 function(fusor_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;RANKS;LABELS")
   if(NOT arg_LABELS)
@@ -56,11 +61,21 @@ function(fusor_test name)
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} fusor_build)
   if(NOT arg_RANKS)
     target_link_libraries(${name}_test PRIVATE GTest::gmock GTest::gtest_main)
+  else()
+    target_link_libraries(${name}_test PRIVATE fusor_mpi_gtest_main)
+  endif()
+  if(FUSOR_CUDA STREQUAL EMULATED)
+    set_target_properties(${name}_test PROPERTIES EXCLUDE_FROM_ALL ON)
+    if(NOT "emulated" IN_LIST arg_LABELS)
+      return()
+    endif()
+    add_dependencies(emulated_tests ${name}_test)
+  endif()
+  if(NOT arg_RANKS)
     gtest_discover_tests(${name}_test NO_PRETTY_VALUES TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
       PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120 ENVIRONMENT "OMP_WAIT_POLICY=passive")  # tests share cores
     return()
   endif()
-  target_link_libraries(${name}_test PRIVATE fusor_mpi_gtest_main)
   foreach(ranks ${arg_RANKS})
     add_test(NAME ${name}.np${ranks} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks}
              ${FUSOR_MPIEXEC_FLAGS} $<TARGET_FILE:${name}_test>)

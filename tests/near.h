@@ -12,8 +12,9 @@
 // What numeric tests share: elements as doubles, reproducible noise, and one measure of difference.
 namespace fusor {
 
-// The elements of a host tensor.
-inline std::vector<double> doubles(const Tensor& t) {
+// The elements of a tensor of any device but meta.
+inline std::vector<double> doubles(const Tensor& of) {
+  const Tensor t = on_host(of);
   std::vector<double> out(static_cast<std::size_t>(t.size()));
   const auto read = [&]<class T> {
     std::ranges::transform(t.host<T>(), out.begin(), [](T x) {
@@ -30,6 +31,12 @@ inline std::vector<double> doubles(const Tensor& t) {
 // t[i] = f(i), rounded to t's dtype.
 template <class F>
 void fill(const Tensor& t, F&& f) {
+  if (t.device().kind() == DeviceKind::cuda) {
+    const Tensor staged(t.shape(), t.dtype());
+    fill(staged, std::forward<F>(f));
+    copy(staged, t);
+    return synchronize(t.device());
+  }
   const auto write = [&]<class T> {
     const std::span<T> to = t.host<T>();
     for (std::size_t i = 0; i < to.size(); ++i)

@@ -1,0 +1,48 @@
+#include "runtime/memory_plan.h"
+#include "tests/another_order.h"
+#include "tests/ladder.h"
+#include "tests/rungs.h"
+
+namespace fusor::ladder {
+namespace {
+
+constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16};
+
+Device poisoned() { return Device::cuda(0, /*poison=*/true); }
+
+void check_dtypes(const Case& c, Findings& findings) {
+  const Inputs in = draw(c), coarse = rounded_to_bf16(in);
+  const Outcome f64 = play(c, in, DType::f64);
+  findings.expect_near("CUDA's f64", play(c, in, DType::f64, poisoned()), f64, kF64);
+  findings.expect_near("CUDA's f32", play(c, in, DType::f32, poisoned()), f64, kF32);
+  findings.expect_near("CUDA's bf16", play(c, coarse, DType::bf16, poisoned()),
+                       play(c, coarse, DType::f32), kBf16);
+}
+
+void check_accumulation(const Case& c, Findings& findings) {
+  check_accumulation(c, poisoned, findings);
+}
+void check_walks(const Case& c, Findings& findings) { check_walks(c, poisoned, findings); }
+void check_rehearsal(const Case& c, Findings& findings) {
+  check_rehearsal(
+      c, poisoned, DeviceKind::cuda, [](const MemoryPlan& plan) { return Device::cuda(0, plan); },
+      findings);
+}
+
+void check_order(const Case& c, Findings& findings) {
+  const Inputs in = draw(c);
+  for (const DType dtype : kDTypes) {
+    const Outcome first = play(c, in, dtype, poisoned());
+    const AnotherOrder order;
+    findings.expect_near("in another order of threads", play(c, in, dtype, poisoned()), first,
+                         kSameBits);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> complaints_on_cuda(const Case& c) {
+  return climb(c, {check_dtypes, check_accumulation, check_walks, check_rehearsal, check_order});
+}
+
+}  // namespace fusor::ladder

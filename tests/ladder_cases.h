@@ -1,0 +1,10 @@
+#pragma once
+#include "tests/ladder.h"
+
+namespace fusor::ladder {
+
+// Every operator, once at an odd shape that no vector width divides and, where rows or elements are
+// shared out to threads, once at a shape that is.
+const std::vector<Case>& cases();
+
+}  // namespace fusor::ladder
