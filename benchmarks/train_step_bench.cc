@@ -1,10 +1,12 @@
-// Training steps of a recipe on one rank and a batch of random tokens, asked as language_pytorch.py is:
+// Training steps of a recipe on one rank and a batch of random tokens, asked as language_pytorch.py
+// is:
 //
 //   train_step_bench [--section.key=value]...     the keys of a recipe; its preset is gpt2-124m
 //
 // Reads lines from standard input; each holds a number of steps to take. Answers each with one line
-// of JSON: {"seconds": [of each step], "kernel_seconds": [of its operators], "loss": of the last,
-// "planned_bytes": of the arena}. Threads: OMP_NUM_THREADS.
+// of JSON: {"seconds": [of each step], "kernel_seconds": [of its operators; on a GPU from the start
+// of the first to the end of the last], "loss": of the last, "planned_bytes": of the arena,
+// "flops_per_token": see launch/trainer.h}. Threads: OMP_NUM_THREADS.
 #include <chrono>
 #include <exception>
 #include <iostream>
@@ -12,6 +14,7 @@
 #include <sstream>
 
 #include "benchmarks/recipe_arguments.h"
+#include "launch/placement.h"
 #include "launch/recipe.h"
 #include "launch/rehearsal.h"
 #include "launch/trainer.h"
@@ -33,15 +36,17 @@ Config config_of(const KeyValues& keys) {
 
 void serve(const Config& config) {
   const RunSize size = run_size(config, 1);
-  const Rehearsal rehearsal = rehearse(config, size, 0);
-  const Device device = Device::arena(rehearsal.memory);
+  const Placement placement = place_rank(config.train.device, World(Group(), "here", 0, 1));
+  const Rehearsal rehearsal = rehearse(placed(config, placement.kind()), size, 0);
+  const Device device = placement.arena(rehearsal.memory);
   Gpt model(config.model);
   Trainer trainer(model, config, size, Mesh::over(Group(), {}), device);
   trainer.initialize();
   const BatchSource next = benchmark::random_batches(size, config.model.vocab_size);
   std::int64_t step = 0;
   for (std::string line; std::getline(std::cin, line);) {
-    nlohmann::json answer = {{"planned_bytes", rehearsal.memory.bytes}};
+    nlohmann::json answer = {{"planned_bytes", rehearsal.memory.bytes},
+                             {"flops_per_token", flops_per_token(config.model, size.seq_len)}};
     for (int i = 0; i < std::stoi(line); ++i, ++step) {
       device.backend().clock = {};
       const double start = now();
