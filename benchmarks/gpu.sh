@@ -1,11 +1,12 @@
 #!/bin/bash
 # Every benchmark of the CUDA backend on one GPU, as one Markdown page on standard output, in under nine minutes. It
-# builds nothing: PROGRAMS is the folder with ops_bench and train_step_bench (build/cuda/benchmarks unless given; of a
-# bundle, "$(dirname "$(command -v ops_bench)")" inside its run). Beside PyTorch 2 if PYTHON (python3) has it.
+# builds nothing: PROGRAMS is the folder with ops_bench and train_step_bench; unless given, where PATH has them (a
+# bundle: ./run gpu.sh), else build/cuda/benchmarks. Beside PyTorch 2 if PYTHON (python3) has it.
 #   benchmarks/gpu.sh [PROGRAMS] >benchmarks/results/NAME.md
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-programs=${1:-$here/../build/cuda/benchmarks} python=${PYTHON:-python3}
+programs=${1:-$(dirname "$(command -v ops_bench || echo "$here/../build/cuda/benchmarks/ops_bench")")}
+python=${PYTHON:-python3}
 section() { printf '\n## %s\n\n' "$1"; }
 
 echo "# GPU benchmarks, $(date -I)"
@@ -27,5 +28,10 @@ elif command -v "$python" >/dev/null; then
   echo
   timeout 360 "$python" "$here/language_gpu.py" "$programs/train_step_bench" --rate "$rate" --without-pytorch
 else
-  echo "Not measured: there is no $python to ask for the steps."
+  echo "Not beside PyTorch: there is no $python. Seconds of eight steps each, as train_step_bench tells them:"
+  for model in gpt2-124m gpt2-350m gpt2-1558m llama-1b; do
+    printf '\n`%s` 16 x 1024: ' "$model"
+    echo 8 | timeout 90 "$programs/train_step_bench" --model.preset=$model --model.vocab_size=50304 --train.device=cuda \
+      --train.dtype=bf16 --data.seq_len=1024 --train.micro_batch=16 --train.global_batch=16
+  done
 fi

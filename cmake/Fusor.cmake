@@ -47,7 +47,16 @@ endfunction()
 
 if(FUSOR_CUDA STREQUAL EMULATED)
   add_custom_target(emulated_tests)
+elseif(FUSOR_CUDA)
+  add_custom_target(gpu_programs)  # what a machine with a GPU tests and measures Fusor with: launch/bundle.sh
+  add_custom_target(cuda_host_tests)  # of the CUDA backend, without a GPU
 endif()
+function(fusor_gpu_program target)
+  if(TARGET gpu_programs)
+    add_dependencies(gpu_programs ${target})
+    set_property(GLOBAL APPEND PROPERTY FUSOR_GPU_PROGRAMS $<TARGET_FILE:${target}>)
+  endif()
+endfunction()
 
 # fusor_test(tp SOURCES tp_test.cc DEPS fusor::models RANKS 1 2 4 LABELS slow): one ctest entry per
 # rank count. Without RANKS every TEST is an entry of its own. The label is cpu unless another is given.
@@ -63,6 +72,11 @@ function(fusor_test name)
     target_link_libraries(${name}_test PRIVATE GTest::gmock GTest::gtest_main)
   else()
     target_link_libraries(${name}_test PRIVATE fusor_mpi_gtest_main)
+  endif()
+  if("gpu" IN_LIST arg_LABELS)
+    fusor_gpu_program(${name}_test)
+  elseif("cuda_host" IN_LIST arg_LABELS)
+    add_dependencies(cuda_host_tests ${name}_test)
   endif()
   if(FUSOR_CUDA STREQUAL EMULATED)
     set_target_properties(${name}_test PROPERTIES EXCLUDE_FROM_ALL ON)

@@ -4,6 +4,7 @@
 #   ./launch/bundle.sh [FOLDER] [CMAKE ARGUMENTS]     FOLDER is build/bundle unless given
 # Copy FOLDER to a machine with the same or a newer glibc (2.36 if built on Debian 12) and a GPU; there
 #   FOLDER/run fusor train RECIPE.ini                 or: FOLDER/run mpirun -np 2 fusor train RECIPE.ini
+#   FOLDER/run gpu_tests.sh                           the GPU tests;  FOLDER/run gpu.sh   the benchmarks
 # cuBLAS, cuDNN and NCCL are found in the toolkit or pip's nvidia packages; FUSOR_CUDA_LIBRARIES can name their folders.
 set -euo pipefail
 out=build/bundle
@@ -51,7 +52,8 @@ cp -L $(plugins "$mpi") "$tree/lib/openmpi"
 cp -L $(plugins "$pmix/pmix") "$tree/lib/pmix"
 cp -r "$(ompi_info --path pkgdatadir --parsable | cut -d: -f3)" "$tree/share/openmpi"
 needed "$tree"/bin/* "$tree"/lib/openmpi/* "$tree"/lib/pmix/* | while read -r name file; do cp -L "$file" "$tree/lib/$name"; done
-cp -r launch/recipes launch/clusters benchmarks/*.sh benchmarks/*.py "$tree/share"
+cp -r launch/recipes launch/clusters "$tree/share"
+cp benchmarks/{gpu.sh,language_gpu.py,language_pytorch.py,gpt2_cpu.py} tests/gpu_tests.sh "$tree/bin"
 find "$tree/bin" "$tree/lib" -type f -exec strip --strip-unneeded {} + 2>/dev/null || true
 
 version=$(cd "$tree" && find . -type f -exec sha256sum {} + | sort | sha256sum | cut -c1-12)

@@ -6,9 +6,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/setup.sh
 install_packages build tests
-if [[ ! -f build/cpu/build.ninja ]]; then
-  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
-fi
-step "Configuring" build/logs/configure.log cmake --preset cpu -DFUSOR_TESTS=ON
-step "Building build/cpu (minutes, the first time)" build/logs/build.log cmake --build --preset cpu
-exec ctest --preset cpu -j "$(nproc)" "$@"
+[[ -f build/cpu/build.ninja ]] || export CMAKE_{C,CXX,CUDA}_COMPILER_LAUNCHER=ccache
+
+# build PRESET TARGET: configures and builds; the log names what failed.
+build() {
+  step "Configuring build/$1" "build/logs/configure-$1.log" cmake --preset "$1" -DFUSOR_TESTS=ON
+  step "Building build/$1 (minutes, the first time)" "build/logs/build-$1.log" cmake --build --preset "$1" --target "$2"
+}
+build cpu all
+build emulated emulated_tests # the CUDA backend on a device that the CPU emulates
+status=0 no_tests=()
+(($#)) && no_tests=(--no-tests=ignore) # a choice may leave out all of a preset
+for preset in cpu emulated; do
+  ctest --preset $preset -j "$(nproc)" "${no_tests[@]}" "$@" || status=1
+done
+exit $status
