@@ -12,22 +12,27 @@ Cost gelu_cost(const Tensor& x, int operands) {
 
 }  // namespace
 
+void ops::gelu(const Tensor& x, const Tensor& y) {
+  launch(y.device(), "gelu", gelu_cost(y, 2), [&](auto device) {
+    on_float(y.dtype(),
+             [&]<class T> { kernels::gelu(device, y.size(), x.data<T>(), y.data<T>()); });
+  });
+}
+
+void ops::gelu_backward(const Tensor& dy, const Tensor& x, const Tensor& dx, bool add) {
+  launch(dy.device(), "gelu_backward", gelu_cost(dy, add ? 4 : 3), [&](auto device) {
+    on_float(dy.dtype(), [&]<class T> {
+      kernels::gelu_backward(device, dy.size(), dy.data<T>(), x.data<T>(), dx.data<T>(), add);
+    });
+  });
+}
+
 Var gelu(const Var& x) {
   const Tensor& xv = x.value();
   Tensor y = empty_like(xv);
-  launch(y.device(), "gelu", gelu_cost(y, 2), [&](auto device) {
-    on_float(y.dtype(),
-             [&]<class T> { ops::kernels::gelu(device, y.size(), xv.data<T>(), y.data<T>()); });
-  });
+  ops::gelu(xv, y);
   return record(std::move(y), {x}, [xv, dx = x.grad()](const Tensor& dy) {
-    dx.accumulate([&](const Tensor& to, bool add) {
-      launch(dy.device(), "gelu_backward", gelu_cost(dy, add ? 4 : 3), [&](auto device) {
-        on_float(dy.dtype(), [&]<class T> {
-          ops::kernels::gelu_backward(device, dy.size(), dy.data<T>(), xv.data<T>(), to.data<T>(),
-                                      add);
-        });
-      });
-    });
+    dx.accumulate([&](const Tensor& to, bool add) { ops::gelu_backward(dy, xv, to, add); });
   });
 }
 

@@ -5,7 +5,7 @@
 #include "ops/gemm.h"
 #include "runtime/launch.h"
 
-// Defined in gemm_cpu.cc (oneDNN), gemm_f64_cpu.cc and gemm_cuda.cu (cuBLASLt).
+// Defined in gemm_cpu.cc (oneDNN), gemm_f64_cpu.cc and gemm_cuda.cc (cuBLASLt).
 namespace fusor::ops::kernels {
 
 enum class Product : std::uint8_t { nt, nn, tn };
@@ -19,17 +19,26 @@ struct GemmCall {
   std::int64_t m, n, k;
   auto operator<=>(const GemmCall&) const = default;
 };
+inline bool has_aux(const GemmCall& call) {
+  return call.epilogue == Epilogue::gelu_aux || call.epilogue == Epilogue::dgelu;
+}
 
 struct GemmOperands {
   const std::byte *a, *b, *bias;  // bias null if absent
   std::byte* c;
-  std::byte* workspace;  // gemm_workspace() bytes
+  std::byte* workspace;      // gemm_workspace() bytes
+  std::byte* aux = nullptr;  // of c's shape and dtype, where has_aux()
 };
 
 std::size_t gemm_workspace(Cpu, const GemmCall&);
 std::size_t gemm_workspace(Cuda, const GemmCall&);
 void gemm(Cpu, const GemmCall&, const GemmOperands&);
 void gemm(Cuda, const GemmCall&, const GemmOperands&);
+
+// Whether gemm() takes calls with aux. Where it does not, product and GELU are operators of their
+// own. Not a question of what the GPU can fuse: that changes neither memory nor record.
+constexpr bool takes_aux(Cpu) { return false; }
+constexpr bool takes_aux(Cuda) { return true; }
 
 void gemm_f64(const GemmCall&, const GemmOperands&);  // the CPU's f64: for tests, plain loops
 
