@@ -1,6 +1,5 @@
 #include "parallel/sharded_linear.h"
 
-#include "ops/gelu.h"
 #include "ops/gemm.h"
 #include "ops/linear.h"
 #include "ops/sum_rows.h"
@@ -28,10 +27,8 @@ std::int64_t rows_of(const std::vector<Piece>& parts) {
 
 Var value_of(const std::optional<Parameter>& b) { return b ? b->var : Var(); }
 
-// linear(gather_rows(x), w, b), but of x only the rows of this rank are kept.
-Var gathering_linear(const Var& x, const Var& w, const Var& b, const Group& tp) {
-  const Tensor rows = all_gathered(x.value(), tp, "gather_rows");
-  Tensor y = linear(Var::input(rows), Var::input(w.value()), Var::input(b.value())).value();
+// y = gather_rows(x) w^T + b, recorded such that of x only the rows of this rank are kept.
+Var record_gathering(Tensor y, const Var& x, const Var& w, const Var& b, const Group& tp) {
   Pull pull = [tp, dx = x.grad(), w = w.value()](const Tensor& dy) {
     if (!dx.wanted()) return;
     const Tensor share({dy.dim(0), w.dim(1)}, dy.dtype(), dy.device());
@@ -44,6 +41,19 @@ Var gathering_linear(const Var& x, const Var& w, const Var& b, const Group& tp) 
     db.accumulate([&](auto& to, bool add) { ops::sum_rows(to, dy, add); });
   };
   return record(std::move(y), {x, w, b}, std::move(pull), std::move(pull_weights));
+}
+
+Var gathering_linear(const Var& x, const Var& w, const Var& b, const Group& tp) {
+  const Tensor rows = all_gathered(x.value(), tp, "gather_rows");
+  Tensor y = linear(Var::input(rows), Var::input(w.value()), Var::input(b.value())).value();
+  return record_gathering(std::move(y), x, w, b, tp);
+}
+
+Activated gathering_linear_gelu(const Var& x, const Var& w, const Var& b, const Group& tp) {
+  const Tensor rows = all_gathered(x.value(), tp, "gather_rows");
+  const Tensor y({rows.dim(0), w.value().dim(0)}, rows.dtype(), rows.device()), z = empty_like(y);
+  ops::gemm_nt(rows, w.value(), b.value(), y, ops::Epilogue::gelu_aux, z);
+  return {record_gathering(z, x, w, b, tp), y};
 }
 
 }  // namespace
@@ -64,7 +74,11 @@ Var column_linear(const Var& x, const Var& w, const Var& b, const TensorRegion& 
   return linear(region.enter(x), w, b);
 }
 
-Var row_linear(const Var& x, const Var& w, const Var& b, const TensorRegion& region) {
+namespace {
+
+// X: Var or Activated.
+template <class X>
+Var leaving_linear(const X& x, const Var& w, const Var& b, const TensorRegion& region) {
   // The first rank's share has the bias; its gradient is that of the sum.
   const Tensor bias = region.tp.rank() == 0 ? b.value() : Tensor();
   Var y = region.leave(linear(x, w, Var::input(bias)));
@@ -74,6 +88,12 @@ Var row_linear(const Var& x, const Var& w, const Var& b, const TensorRegion& reg
       [db = b.grad()](const Tensor& dy) {
         db.accumulate([&](auto& to, bool add) { ops::sum_rows(to, dy, add); });
       });
+}
+
+}  // namespace
+
+Var row_linear(const Var& x, const Var& w, const Var& b, const TensorRegion& region) {
+  return leaving_linear(x, w, b, region);
 }
 
 ColumnLinear::ColumnLinear(const std::vector<Piece>& parts, std::int64_t in, double std, bool bias,
@@ -87,8 +107,8 @@ Var ColumnLinear::operator()(const Var& x) const {
   return column_linear(x, w, value_of(b), region);
 }
 
-Var ColumnLinear::gelu(const Var& x) const {
-  if (x.tape()) return fusor::gelu((*this)(x));
+Activated ColumnLinear::gelu(const Var& x) const {
+  if (region.sequence && x.tape()) return gathering_linear_gelu(x, w, value_of(b), region.tp);
   return linear_gelu(region.enter(x), w, value_of(b));
 }
 
@@ -104,5 +124,9 @@ RowLinear::RowLinear(const std::string& name, std::int64_t in, std::int64_t out,
 }
 
 Var RowLinear::operator()(const Var& x) const { return row_linear(x, w, value_of(b), region); }
+
+Var RowLinear::operator()(const Activated& x) const {
+  return leaving_linear(x, w, value_of(b), region);
+}
 
 }  // namespace fusor

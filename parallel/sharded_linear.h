@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/linear.h"
 #include "parallel/mesh.h"
 #include "parallel/parameter.h"
 
@@ -50,7 +51,7 @@ struct ColumnLinear {
                const TensorRegion&);
 
   Var operator()(const Var& x) const;
-  Var gelu(const Var& x) const;  // gelu(x w^T + b)
+  Activated gelu(const Var& x) const;  // gelu(x w^T + b)
   void visit(const Visitor& f) {
     f(w);
     if (b) f(*b);
@@ -66,6 +67,7 @@ struct RowLinear {
             const TensorRegion&);
 
   Var operator()(const Var& x) const;
+  Var operator()(const Activated& x) const;
   void visit(const Visitor& f) {
     f(w);
     if (b) f(*b);

@@ -108,8 +108,17 @@ const std::vector<Case>& cases() {
        {activation({1030, 12}), parameter({20, 12}), parameter({20})},
        [](const Vars& v) { return linear(v[0], v[1], v[2]); }},
       {"linear_gelu",
-       {activation({6, 10}), parameter({7, 10}), parameter({7})},
-       [](const Vars& v) { return linear_gelu(v[0], v[1], v[2]); }},
+       {activation({6, 10}), parameter({7, 10}), parameter({7}), parameter({9, 7}), parameter({9})},
+       [](const Vars& v) { return linear(linear_gelu(v[0], v[1], v[2]), v[3], v[4]); }},
+      {"linear_gelu_aligned",  // as the epilogues of 16-bit products need it
+       {activation({6, 16}), parameter({24, 16}), parameter({8, 24})},
+       [](const Vars& v) { return linear(linear_gelu(v[0], v[1]), v[2]); }},
+      {"linear_gelu_read_twice",
+       {activation({6, 16}), parameter({24, 16}), parameter({24}), parameter({8, 24})},
+       [](const Vars& v) {
+         const Activated h = linear_gelu(v[0], v[1], v[2]);
+         return add(linear(h, v[3]), linear(h, v[3]));
+       }},
       {"rms_norm",
        {activation({5, 33}), parameter({33})},
        [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},
