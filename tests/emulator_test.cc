@@ -268,6 +268,23 @@ TEST_F(Emulator, TellsOfMemoryThatItHasNot) {
   emulator::set_memory(std::size_t{4} << 30);
 }
 
+TEST_F(Emulator, EndsAProcessWhoseHostTouchesDeviceMemory) {
+  const DeviceArray<int> x(std::vector<int>{1});
+  EXPECT_DEATH(ADD_FAILURE() << *static_cast<volatile int*>(x),
+               "the host touches memory of the emulated device");
+}
+
+TEST_F(Emulator, SeesWhatIsWrittenBehindAnAllocation) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer ends the program";
+#endif
+  {
+    const DeviceArray<int> x(1);
+    run({.blocks = 1, .threads = 2}, number_threads, x);
+  }
+  EXPECT_EQ(cudaStreamSynchronize(stream.get()), cudaErrorIllegalAddress);
+}
+
 TEST_F(Emulator, RefusesWrongMemory) {
   const DeviceArray<int> x(2);
   int on_host = 0;

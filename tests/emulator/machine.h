@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "tests/emulator/device_memory.h"
 
 // What lies behind the calls: devices with their memory, queues of work, captures. One lock guards
 // all of it and is held while work runs, since the ranks of a test may be threads.
@@ -53,7 +53,7 @@ struct Capture {
 
 struct Gpu {
   std::size_t capacity = 0, used = 0;
-  std::map<std::uintptr_t, std::size_t> allocations;  // bytes by address
+  DeviceMemory memory;
   std::shared_ptr<CUstream_st> null_stream;
   std::vector<std::shared_ptr<CUstream_st>> streams;  // destroyed ones too, while they hold work
   std::optional<Fault> broken;                        // by a kernel, until the reset
@@ -61,8 +61,8 @@ struct Gpu {
 
 struct Machine {
   Machine();
-  std::mutex lock;
-  std::vector<Gpu> gpus;
+  MachineLock lock;
+  std::deque<Gpu> gpus;
   std::set<CUstream_st*> streams;
   std::set<CUevent_st*> events;
   std::set<CUgraph_st*> graphs;

@@ -8,23 +8,9 @@
 namespace fusor::emulator {
 namespace {
 
-constexpr std::size_t kAlignment = 256;  // of cudaMalloc
-constexpr int kPoison = 0xff;            // NaN in every floating type
+constexpr int kPoison = 0xff;  // NaN in every floating type
 
 std::uintptr_t address(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
-
-void* take(std::size_t bytes) {
-  void* const p =
-      std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  if (!p) throw std::bad_alloc();
-  std::memset(p, kPoison, bytes);
-  return p;
-}
-
-void give_back(void* p, std::size_t bytes) {
-  std::memset(p, kPoison, bytes);
-  std::free(p);
-}
 
 void check_in(const std::map<std::uintptr_t, std::size_t>& allocations, const void* p,
               std::size_t bytes) {
@@ -41,15 +27,15 @@ void check_in(const std::map<std::uintptr_t, std::size_t>& allocations, const vo
 }  // namespace
 
 void free_all(Gpu& gpu) {
-  for (const auto& [at, bytes] : gpu.allocations) give_back(reinterpret_cast<void*>(at), bytes);
-  gpu.allocations.clear();
+  while (!gpu.memory.allocations().empty())
+    gpu.memory.give_back(reinterpret_cast<void*>(gpu.memory.allocations().begin()->first));
   gpu.used = 0;
 }
 
 // A range that begins in an allocation ends in it.
 void check_range(const Machine& m, const void* p, std::size_t bytes) {
   expect(p != nullptr, "a null pointer");
-  for (const Gpu& gpu : m.gpus) check_in(gpu.allocations, p, bytes);
+  for (const Gpu& gpu : m.gpus) check_in(gpu.memory.allocations(), p, bytes);
   check_in(m.host, p, bytes);
 }
 
@@ -63,8 +49,7 @@ cudaError_t cudaMalloc(void** to, std::size_t bytes) {
     *to = nullptr;
     if (bytes == 0) return;
     if (gpu.used + bytes > gpu.capacity) fail(cudaErrorMemoryAllocation, "out of memory");
-    *to = take(bytes);
-    gpu.allocations[address(*to)] = bytes;
+    *to = gpu.memory.take(bytes);
     gpu.used += bytes;
   });
 }
@@ -73,12 +58,16 @@ cudaError_t cudaFree(void* p) {
   return call(During::refused, [=](Machine& m) {
     if (!p) return;
     for (Gpu& gpu : m.gpus)
-      if (const auto it = gpu.allocations.find(address(p)); it != gpu.allocations.end()) {
+      if (const auto it = gpu.memory.allocations().find(address(p));
+          it != gpu.memory.allocations().end()) {
         run_device(gpu);
-        give_back(p, it->second);
-        gpu.used -= it->second;
-        gpu.allocations.erase(it);
-        return;
+        const std::size_t bytes = it->second;
+        gpu.used -= bytes;
+        if (gpu.memory.give_back(p)) return;
+        gpu.broken =
+            Fault{cudaErrorIllegalAddress, "something has written behind an allocation of " +
+                                               std::to_string(bytes) + " bytes"};
+        throw *gpu.broken;
       }
     fail(cudaErrorInvalidValue,
          "cudaFree of what cudaMalloc did not give, or of memory freed before");
@@ -95,7 +84,8 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 
 cudaError_t cudaHostAlloc(void** to, std::size_t bytes, unsigned) {
   return call(During::refused, [=](Machine& m) {
-    *to = take(bytes);
+    if (posix_memalign(to, 256, bytes) != 0) throw std::bad_alloc();
+    std::memset(*to, kPoison, bytes);
     m.host[address(*to)] = bytes;
   });
 }
@@ -109,7 +99,8 @@ cudaError_t cudaFreeHost(void* p) {
     const auto it = m.host.find(address(p));
     expect(it != m.host.end(),
            "cudaFreeHost of what cudaHostAlloc did not give, or of memory freed before");
-    give_back(p, it->second);
+    std::memset(p, kPoison, it->second);
+    std::free(p);
     m.host.erase(it);
   });
 }

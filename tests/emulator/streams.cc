@@ -33,6 +33,7 @@ void run_one(CUstream_st& stream) {
   Gpu& gpu = machine().gpus[static_cast<std::size_t>(stream.device)];
   const Item item = std::move(stream.items.front());
   stream.items.pop_front();
+  for (Gpu& each : machine().gpus) each.memory.open();
   try {
     if (item.wait) run_until(*item.wait);
     if (item.record) item.record->done = true;
