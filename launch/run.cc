@@ -15,6 +15,7 @@
 #include "launch/signals.h"
 #include "launch/stages.h"
 #include "launch/together.h"
+#include "ops/attention_cudnn.h"
 #include "runtime/host_memory.h"
 #include "runtime/spans.h"
 
@@ -47,6 +48,13 @@ std::string checkpoint_to_resume(const Config& config, const std::string& checkp
           "another folder");
   if (mode != "auto" && mode != "never" && mode != "must") return find_checkpoint(mode);
   return saved ? find_checkpoint(checkpoints) : "";
+}
+
+// Why a run on a GPU is slower than it might be; empty if it is not.
+std::string about_attention(const Config& config, const Placement& placement) {
+  if (placement.gpu < 0 || config.train.dtype != DType::bf16) return "";
+  const std::string why = ops::why_no_cudnn();
+  return why.empty() ? "" : "warning: attention does without tensor cores: " + why;
 }
 
 }  // namespace
@@ -173,6 +181,7 @@ void Run::start_or_resume() {
   open_logs();
   say(from + " in " + config_.log.dir);
   say("rank 0 " + placement_.text);
+  say(about_attention(config_, placement_));
   for (const std::string& change : changes) say(change);
 }
 

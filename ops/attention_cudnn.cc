@@ -27,15 +27,19 @@ int current_gpu() {
   return gpu;
 }
 
+CudnnSetup setup_of(int gpu) {
+  const CudaDevices::Gpu& kind = cuda_devices().gpus.at(static_cast<std::size_t>(gpu));
+  return {cudnn().version, 10 * kind.major + kind.minor};
+}
+
+// Without cuDNN, or where it has no such kernel, the own kernels do: errors are reasons.
 Planned plan(int gpu, const AttentionShape& s, AttentionPass pass) {
   Planned planned;
   try {
-    const CudaDevices::Gpu& kind = cuda_devices().gpus.at(static_cast<std::size_t>(gpu));
-    const CudnnSetup on{cudnn().version, 10 * kind.major + kind.minor};
+    const CudnnSetup on = setup_of(gpu);
     planned.refused = cudnn_refuses(on, s, pass);
     if (planned.refused.empty()) planned.graph.emplace(cudnn_handle(nullptr), on, s, pass);
-  } catch (const std::exception&
-               error) {  // no cuDNN, or none with such a kernel: own kernels do without
+  } catch (const std::exception& error) {
     planned.refused = error.what();
   }
   return planned;
@@ -76,6 +80,16 @@ void* at(const Heads<T>& x, std::int64_t b, std::int64_t h) {
 }
 
 }  // namespace
+
+std::string why_no_cudnn() {
+  try {
+    std::string reason = cudnn_refuses(setup_of(current_gpu()));
+    if (reason.empty()) cudnn_handle(nullptr);
+    return reason;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
 
 std::string cudnn_attention(Cuda on, const AttentionShape& s, const Visible& visible,
                             const kernels::Qkv<const bf16>& in,

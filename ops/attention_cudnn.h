@@ -10,6 +10,10 @@
 // of ops/attention.h, where a GPU and a sound cuDNN are at hand.
 namespace fusor::ops {
 
+// Why no attention on this thread's GPU is cuDNN's: it is not there, too old, or has a known fault.
+// Empty if there may be some.
+std::string why_no_cudnn();
+
 // Queues the call and returns "", or queues nothing and returns why cuDNN does not take it.
 std::string cudnn_attention(Cuda, const AttentionShape&, const Visible&,
                             const kernels::Qkv<const bf16>&,

@@ -55,8 +55,8 @@ std::string seen(const AttentionShape& s, const Visible& visible) {
 constexpr char kOtherLayout[] = "cuDNN is asked for dense tensors of aligned rows only";
 
 std::string fault_in(const CudnnSetup& on, const AttentionShape& s, AttentionPass pass) {
-  std::string fault = fault_of("cuDNN", on.version, "attention");
-  if (pass == AttentionPass::forward || !fault.empty()) return fault;
+  std::string fault;
+  if (pass == AttentionPass::forward) return fault;
   if (s.seq_len % 128 != 0) fault = fault_of("cuDNN", on.version, "attention of uneven lengths");
   if (fault.empty() && on.capability >= 100)
     fault = fault_of("cuDNN", on.version, "deterministic attention on Blackwell");
@@ -65,9 +65,14 @@ std::string fault_in(const CudnnSetup& on, const AttentionShape& s, AttentionPas
 
 }  // namespace
 
-std::string cudnn_refuses(const CudnnSetup& on, const AttentionShape& s, AttentionPass pass) {
+std::string cudnn_refuses(const CudnnSetup& on) {
   constexpr int kOldest = 90700;  // the first for all GPUs that Fusor is built for
   if (on.version < kOldest) return "cuDNN " + std::to_string(on.version) + " is older than 9.7";
+  return fault_of("cuDNN", on.version, "attention");
+}
+
+std::string cudnn_refuses(const CudnnSetup& on, const AttentionShape& s, AttentionPass pass) {
+  if (std::string reason = cudnn_refuses(on); !reason.empty()) return reason;
   if (std::string fault = fault_in(on, s, pass); !fault.empty()) return fault;
   if (s.seq_len == 1) return "cuDNN's causal attention is for sequences, not for one position";
   if (s.head_dim % 8 != 0 || s.head_dim > 256)

@@ -16,6 +16,9 @@ struct CudnnSetup {
   int capability;  // of the GPU, 90 is 9.0
 };
 
+// Why no call is for cuDNN; empty if some are.
+std::string cudnn_refuses(const CudnnSetup&);
+
 // Why calls of this shape are not for cuDNN; empty if they are. Dropout within attention and
 // batches of several lengths, which cuDNN has too, no model asks for.
 std::string cudnn_refuses(const CudnnSetup&, const AttentionShape&, AttentionPass);

@@ -8,6 +8,8 @@ constexpr char kNoCudnn[] = "Fusor was built without cuDNN";
 
 }  // namespace
 
+std::string why_no_cudnn() { return kNoCudnn; }
+
 std::string cudnn_attention(Cuda, const AttentionShape&, const Visible&,
                             const kernels::Qkv<const bf16>&,
                             const kernels::AttentionResult<bf16, bf16>&, std::byte*) {

@@ -27,6 +27,9 @@ TEST(CudnnRules, TakesWhatModelsAskFor) {
 }
 
 TEST(CudnnRules, VersionsAtFault) {
+  EXPECT_THAT(cudnn_refuses(kHopper), IsEmpty());
+  EXPECT_THAT(cudnn_refuses(CudnnSetup{90600, 90}), HasSubstr("older"));
+  EXPECT_THAT(cudnn_refuses(CudnnSetup{91000, 90}), HasSubstr("wrong results"));
   EXPECT_THAT(cudnn_refuses({90600, 90}, kGpt, kForward), HasSubstr("older"));
   EXPECT_THAT(cudnn_refuses({91001, 90}, kGpt, kForward), HasSubstr("wrong results"));
   EXPECT_THAT(cudnn_refuses({91001, 90}, kGpt, kBackward), HasSubstr("wrong results"));
