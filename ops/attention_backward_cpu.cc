@@ -131,7 +131,9 @@ void differentiate(const Tiles<A>& t, const AttentionShape& s, const Visible& vi
     for (std::int64_t begin = 0; begin < n; begin += kTile) {
       const std::int64_t rows = std::min(kTile, n - begin), lanes = round_up(rows, kLanes<A>);
       load_queries(t, s, g, {b, h, begin, rows, lanes});
-      const std::int64_t seen = visible.up_to(begin + rows);  // keys
+      // Keys, and those of the last rows that products work on: their weights become 0.
+      const std::int64_t seen =
+          std::min(all_keys, round_up(visible.up_to(begin + rows), kTileRows));
       for (std::int64_t key = 0; key < seen; key += kTile) {
         const Causal causal{visible.first + begin - key, std::min(kTile, seen - key)};
         weigh(t, causal, key, lanes);

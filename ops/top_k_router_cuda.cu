@@ -22,10 +22,12 @@ struct Candidate {
   A logit;
   std::int32_t expert;  // -1: none
 
-  // Of equals the lower index; what is not a number is better than nothing, and than nothing else.
+  // Of equals the lower index. What is not a number is worse than what is.
   __device__ bool loses_to(const Candidate& other) const {
     if (expert < 0 || other.expert < 0) return expert < 0;
-    return other.logit > logit || (other.logit == logit && other.expert < expert);
+    const bool number = logit == logit, other_number = other.logit == other.logit;
+    if (number != other_number) return other_number;
+    return other.logit > logit || (!(logit > other.logit) && other.expert < expert);
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "ops/attention_block.h"
 #include "ops/decode_attention.h"
 #include "ops/rotary.h"
 #include "runtime/memory_plan.h"
@@ -88,6 +89,27 @@ TEST(Attention, PlansNoMatrixOfScores) {
   }
   const auto scores = static_cast<std::size_t>(s.seq_len * s.seq_len) * sizeof(float);
   EXPECT_LT(plan_memory(trace).bytes, scores / 4);
+}
+
+TEST(Attention, BackwardOfTheLastQueriesIsTheirShare) {
+  const AttentionShape s{1, 89, 2, 1, 8};
+  constexpr std::int64_t kBegin = 19;  // no multiple of a tile's rows
+  const Tensor qkv = noisy_qkv(s, DType::f64);
+  const Tensor dy = noise({s.seq_len, s.heads * s.head_dim}, DType::f64, 2);
+  fill(dy.rows(0, kBegin), [](std::size_t) { return 0; });
+  Tape tape;
+  const Var x = Var::input(qkv, &tape, /*wants_grad=*/true), y = attention(x, s);
+  tape.backward(y, dy);
+
+  const Tensor log_sum_exp({s.batch, s.heads, s.seq_len}, DType::f64);
+  const Tensor of_block({s.seq_len, s.heads * s.head_dim}, DType::f64);
+  ops::attention_block({s, 0, ops::Visible::causal(0, s.seq_len)}, qkv, qkv, of_block, log_sum_exp,
+                       /*merge=*/false);
+  const Tensor dqkv(qkv.shape(), DType::f64);
+  fill(dqkv, [](std::size_t) { return 0; });
+  ops::attention_block_backward({s, kBegin, ops::Visible::causal(kBegin, s.seq_len - kBegin)},
+                                {qkv, of_block, log_sum_exp}, qkv, dy, {dqkv, dqkv, true, true});
+  EXPECT_LT(distance(dqkv, x.grad().tensor()), 1e-13);
 }
 
 // Feeds a sequence to the cache in pieces of these lengths.
