@@ -2,7 +2,6 @@
 // to the bit where both layouts split the same sums.
 #include <gtest/gtest.h>
 
-#include "launch/saver.h"
 #include "tests/layouts_of_gpt.h"
 #include "tests/temporary_folder.h"
 
@@ -26,37 +25,6 @@ auto sums_of(const Config& c) {
   return std::tuple(p.tp, p.sequence, p.cp, p.ep, p.ep > 1 ? p.dp : 1);
 }
 
-// Trains the first half and saves it.
-void save(const Config& config, const std::string& folder) {
-  Trial trial = trial_of(config, 0, kSaved);
-  trial.end = [&](const Trainer& trainer, const World& world) {
-    Saver saver(trainer.stores(), world, folder, {});
-    saver.start(kSaved, nlohmann::json::object());
-    const Saver::Outcome end = saver.finish();
-    EXPECT_TRUE(end.saved) << end.text;
-  };
-  run_trial(trial);
-}
-
-// The second half, from a checkpoint.
-TrialOutcome resume(const Config& config, const std::string& folder) {
-  Trial trial = trial_of(config, kSaved, kSteps - kSaved);
-  trial.begin = [&](const Trainer& trainer, const World& world) {
-    Checkpoint checkpoint = open_shared(folder, world);
-    read_checkpoint(checkpoint, trainer.stores());
-    for (const ParameterStore* store : trainer.stores()) store->publish();
-  };
-  return run_trial(trial);
-}
-
-// Of a run that was not stopped, what its second half gave.
-TrialOutcome second_half(TrialOutcome whole) {
-  whole.losses.erase(whole.losses.begin(), whole.losses.begin() + kSaved);
-  whole.grad_norms.erase(whole.grad_norms.begin(), whole.grad_norms.begin() + kSaved);
-  whole.gradients.clear();
-  return whole;
-}
-
 class LayoutCheckpoints : public testing::TestWithParam<Case> {};
 
 TEST_P(LayoutCheckpoints, GoOnUnderEachOther) {
@@ -64,16 +32,16 @@ TEST_P(LayoutCheckpoints, GoOnUnderEachOther) {
   for (const auto& [dtype, within] : {std::pair{DType::f64, 1e-12}, {DType::f32, 1e-5}}) {
     std::vector<TrialOutcome> whole;
     for (const std::string& layout : layouts)
-      whole.push_back(second_half(run_trial(trial_of(config_of(kind, dtype, layout)))));
+      whole.push_back(after(kSaved, run_trial(trial_of(config_of(kind, dtype, layout)))));
     for (const std::string& from : layouts) {
       const TemporaryFolder folder;
       const Config before = config_of(kind, dtype, from);
-      save(before, folder.path());
+      save_after(kSaved, before, folder.path());
       for (std::size_t i = 0; i < layouts.size(); ++i) {
         SCOPED_TRACE("from \"" + from + "\" to \"" + layouts[i] + "\"");
-        const Config after = config_of(kind, dtype, layouts[i]);
-        const TrialOutcome outcome = resume(after, folder.path());
-        if (sums_of(before) == sums_of(after))
+        const Config into = config_of(kind, dtype, layouts[i]);
+        const TrialOutcome outcome = resume(into, folder.path(), kSaved, kSteps - kSaved);
+        if (sums_of(before) == sums_of(into))
           expect_same_bits(outcome, whole[i]);
         else
           expect_near(outcome, whole[i], within);

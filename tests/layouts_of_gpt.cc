@@ -6,6 +6,7 @@
 
 #include "launch/layout_text.h"
 #include "launch/rehearsal.h"
+#include "launch/saver.h"
 #include "models/gpt.h"
 #include "tests/near.h"
 
@@ -56,6 +57,7 @@ Trial trial_of(const Config& config, std::int64_t first_step, std::int64_t steps
               [=](const RunSize& size, int rank) {
                 const MemoryPlan plan = rehearse(config, size, rank).memory;
                 planned->at(static_cast<std::size_t>(rank)) = plan.bytes;
+                if (config.train.device == TrainDevice::cuda) return Device::cuda(0, plan);
                 return Device::arena(plan);
               },
           .end =
@@ -64,6 +66,35 @@ Trial trial_of(const Config& config, std::int64_t first_step, std::int64_t steps
                           planned->at(static_cast<std::size_t>(world.rank())))
                     << "rank " << world.rank();
               }};
+}
+
+void save_after(std::int64_t steps, const Config& config, const std::string& folder) {
+  Trial trial = trial_of(config, 0, steps);
+  trial.end = [&](const Trainer& trainer, const World& world) {
+    Saver saver(trainer.stores(), world, folder, {});
+    saver.start(steps, nlohmann::json::object());
+    const Saver::Outcome end = saver.finish();
+    EXPECT_TRUE(end.saved) << end.text;
+  };
+  run_trial(trial);
+}
+
+TrialOutcome resume(const Config& config, const std::string& folder, std::int64_t first_step,
+                    std::int64_t steps) {
+  Trial trial = trial_of(config, first_step, steps);
+  trial.begin = [&](const Trainer& trainer, const World& world) {
+    Checkpoint checkpoint = open_shared(folder, world);
+    read_checkpoint(checkpoint, trainer.stores());
+    for (const ParameterStore* store : trainer.stores()) store->publish();
+  };
+  return run_trial(trial);
+}
+
+TrialOutcome after(std::int64_t steps, TrialOutcome whole) {
+  whole.losses.erase(whole.losses.begin(), whole.losses.begin() + steps);
+  whole.grad_norms.erase(whole.grad_norms.begin(), whole.grad_norms.begin() + steps);
+  whole.gradients.clear();
+  return whole;
 }
 
 void expect_same_bits(const TrialOutcome& got, const TrialOutcome& want) {
