@@ -1,8 +1,8 @@
 #include "ops/column_major.h"
 #include "ops/cuda.h"
 #include "ops/cuda_math.h"
+#include "ops/gemm_library.h"
 
-// Stands in for gemm_cuda.cc where CUDA is emulated: plain loops in the place of cuBLASLt.
 namespace fusor::ops::kernels {
 namespace {
 
@@ -28,7 +28,7 @@ __global__ void product_kernel(GemmCall call, ColumnMajor to, const T* right, co
 }
 
 template <class T, class C>
-void product(Cuda on, const GemmCall& call, const GemmOperands& o) {
+void loops(Cuda on, const GemmCall& call, const GemmOperands& o) {
   const ColumnMajor to = column_major(call);
   cuda::run(on, {.blocks = to.cols, .threads = 1}, product_kernel<T, C>, call, to,
             reinterpret_cast<const T*>(o.a), reinterpret_cast<const T*>(o.b),
@@ -38,14 +38,19 @@ void product(Cuda on, const GemmCall& call, const GemmOperands& o) {
 
 }  // namespace
 
-std::size_t gemm_workspace(Cuda, const GemmCall&) { return 0; }
+std::size_t library::workspace() { return 0; }
 
-void gemm(Cuda on, const GemmCall& call, const GemmOperands& operands) {
+// As cuBLASLt on Hopper (matrix_products.h).
+bool library::fuses(const GemmCall& call, const GemmOperands&) {
+  return call.dtype == DType::bf16 && (!has_aux(call) || column_major(call).rows % 8 == 0);
+}
+
+void library::product(Cuda on, const GemmCall& call, const GemmOperands& operands) {
   on_float(call.dtype, [&]<class T> {
     if (call.product == Product::tn)
-      product<T, acc_t<T>>(on, call, operands);
+      loops<T, acc_t<T>>(on, call, operands);
     else
-      product<T, T>(on, call, operands);
+      loops<T, T>(on, call, operands);
   });
 }
 

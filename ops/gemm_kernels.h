@@ -5,7 +5,7 @@
 #include "ops/gemm.h"
 #include "runtime/launch.h"
 
-// Defined in gemm_cpu.cc (oneDNN), gemm_f64_cpu.cc and gemm_cuda.cc (cuBLASLt).
+// Defined in gemm_cpu.cc (oneDNN), gemm_f64_cpu.cc and gemm_cuda.cc.
 namespace fusor::ops::kernels {
 
 enum class Product : std::uint8_t { nt, nn, tn };

@@ -23,6 +23,7 @@ void check_accumulation(const Case& c, Findings& findings) {
   check_accumulation(c, poisoned, findings);
 }
 void check_walks(const Case& c, Findings& findings) { check_walks(c, poisoned, findings); }
+void check_inference(const Case& c, Findings& findings) { check_inference(c, poisoned, findings); }
 void check_rehearsal(const Case& c, Findings& findings) {
   check_rehearsal(
       c, poisoned, DeviceKind::cuda, [](const MemoryPlan& plan) { return Device::cuda(0, plan); },
@@ -42,7 +43,8 @@ void check_order(const Case& c, Findings& findings) {
 }  // namespace
 
 std::vector<std::string> complaints_on_cuda(const Case& c) {
-  return climb(c, {check_dtypes, check_accumulation, check_walks, check_rehearsal, check_order});
+  return climb(c, {check_dtypes, check_accumulation, check_walks, check_inference, check_rehearsal,
+                   check_order});
 }
 
 }  // namespace fusor::ladder

@@ -65,6 +65,7 @@ void check_accumulation(const Case& c, Findings& findings) {
   check_accumulation(c, poisoned, findings);
 }
 void check_walks(const Case& c, Findings& findings) { check_walks(c, poisoned, findings); }
+void check_inference(const Case& c, Findings& findings) { check_inference(c, poisoned, findings); }
 void check_rehearsal(const Case& c, Findings& findings) {
   check_rehearsal(c, poisoned, DeviceKind::cpu, Device::arena, findings);
 }
@@ -95,7 +96,7 @@ void check_threads(const Case& c, Findings& findings) {
 std::vector<std::string> complaints(const Case& c) {
   const Threads one(1);  // forks cost the more the fewer cores are free
   return climb(c, {check_finite_differences, check_dtypes, check_accumulation, check_walks,
-                   check_rehearsal, check_threads});
+                   check_inference, check_rehearsal, check_threads});
 }
 
 }  // namespace fusor::ladder

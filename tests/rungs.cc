@@ -108,6 +108,18 @@ void check_walks(const Case& c, const Fresh& fresh, Findings& findings) {
                        kSameBits);
 }
 
+// Operators may be fused where nothing is recorded.
+void check_inference(const Case& c, const Fresh& fresh, Findings& findings) {
+  const Inputs in = draw(c);
+  for (const auto& [dtype, tolerance] :
+       {std::pair(DType::f64, kF64), std::pair(DType::f32, kF32), std::pair(DType::bf16, kBf16)}) {
+    const Device device = fresh();
+    const Tensor y = c.op(leaves(c, in, dtype, device, nullptr)).value();
+    const double d = distance(cast(y, DType::f64), play(c, in, dtype, device).y);
+    findings.expect(d <= tolerance.value, dtype, " without a tape: value off by ", d);
+  }
+}
+
 void check_rehearsal(const Case& c, const Fresh& fresh, DeviceKind like,
                      const std::function<Device(const MemoryPlan&)>& planned, Findings& findings) {
   const Inputs in = draw(c);

@@ -74,6 +74,7 @@ std::vector<std::string> climb(const Case&, const std::vector<Rung>&);
 using Fresh = std::function<Device()>;
 void check_accumulation(const Case&, const Fresh& fresh, Findings&);
 void check_walks(const Case&, const Fresh& fresh, Findings&);
+void check_inference(const Case&, const Fresh& fresh, Findings&);
 // The device with a plan refuses any allocation that the rehearsal, for a device of kind `like`,
 // did not make in the same order and size.
 void check_rehearsal(const Case&, const Fresh& fresh, DeviceKind like,
