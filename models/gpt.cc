@@ -147,8 +147,9 @@ Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pa
   };
   const std::vector<Var> normed{block.norm1(x)};
   const Var a = pass.recompute_attention ? Tape::recompute(normed, attention) : attention(normed);
-  const Var y = dropout_add(x, a, p, dropout_key(pass, block.name + ".attn"), rows.outside);
-  const Var m = mlp(block, block.norm2(y), rows, cache);
+  const auto [y, normed_y] =
+      block.norm2(x, a, p, dropout_key(pass, block.name + ".attn"), rows.outside);
+  const Var m = mlp(block, normed_y, rows, cache);
   return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.outside);
 }
 

@@ -23,6 +23,7 @@ Var Mlp::operator()(const Var& x) const {
   if (activation == Activation::gelu) return down(up.gelu(x));
   return down(swiglu(up(x)));
 }
+
 NormLayer::NormLayer(const std::string& name, const GptConfig& c, const TensorRegion& region)
     : kind(c.norm), eps(c.norm_eps), gain(name + ".gain", {c.width}, {.constant = 1}) {
   if (kind == Norm::layer_norm) bias.emplace(name + ".bias", Shape{c.width}, Fill{});
@@ -32,6 +33,12 @@ NormLayer::NormLayer(const std::string& name, const GptConfig& c, const TensorRe
 
 Var NormLayer::operator()(const Var& x) const {
   return kind == Norm::layer_norm ? layer_norm(x, gain, *bias, eps) : rms_norm(x, gain, eps);
+}
+
+AddNorm NormLayer::operator()(const Var& residual, const Var& x, double p, const StepKey& key,
+                              const RowMap& rows) const {
+  return kind == Norm::layer_norm ? add_layer_norm(residual, x, p, key, rows, gain, *bias, eps)
+                                  : add_rms_norm(residual, x, p, key, rows, gain, eps);
 }
 
 }  // namespace fusor

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "models/gpt_config.h"
+#include "ops/add_norm.h"
 #include "parallel/sharded_linear.h"
 
 // Modules are plain structs: fields are parameters and children, operator() is the forward pass,
@@ -30,6 +31,9 @@ struct NormLayer {
 
   NormLayer(const std::string& name, const GptConfig&, const TensorRegion&);
   Var operator()(const Var& x) const;
+  // residual + dropout(x), and its norm.
+  AddNorm operator()(const Var& residual, const Var& x, double p, const StepKey&,
+                     const RowMap&) const;
   void visit(const Visitor& f) {
     f(gain);
     if (bias) f(*bias);

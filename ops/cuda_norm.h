@@ -17,15 +17,19 @@ __device__ A row_sum(A x, int threads) {
   return threads == kWarp ? warp_sum(x) : block_sum(x);
 }
 
-// Where the rows to be normalised come from: memory.
+// Where the rows to be normalised come from: memory. A kernel begins with at_start(), and gives
+// back by write() what it has read. Then it lies at rows(), too.
 template <class T>
 struct Given {
   const T* x;
+  __device__ const Given& at_start() const { return *this; }
   template <int kWidth>
   __device__ Vector<T, kWidth> read(std::int64_t row, std::int64_t cols, std::int64_t c) const {
     return cuda::read<kWidth>(x + row * cols + c);
   }
-  __device__ const T* rows() const { return x; }  // where they lie once they have been read
+  template <int kWidth>
+  __device__ void write(std::int64_t, const Vector<T, kWidth>&) const {}
+  __device__ const T* rows() const { return x; }
 };
 
 // What is to be done to each row. RMSNorm is not centred: its mean is 0, and it has no bias.
@@ -68,13 +72,17 @@ __global__ void __launch_bounds__(kMostThreads) norm_kernel(Rows of, NormTask<T,
       static_cast<std::int64_t>(blockIdx.x) * (blockDim.x / of.threads) + threadIdx.x / of.threads;
   if (row >= of.rows) return;
   const auto n = static_cast<A>(of.cols);
+  const auto source = task.x.at_start();
   Vector<T, kWidth> x[kRowPieces];
   A sum = 0, squares = 0, mean = 0;
 #pragma unroll
   for (int p = 0; p < kRowPieces; ++p)
-    if (const int v = thread + p * of.threads; v < of.vectors) {
-      x[p] = task.x.template read<kWidth>(row, of.cols, v * kWidth);
-    }
+    if (const int v = thread + p * of.threads; v < of.vectors)
+      x[p] = source.template read<kWidth>(row, of.cols, v * kWidth);
+#pragma unroll
+  for (int p = 0; p < kRowPieces; ++p)
+    if (const int v = thread + p * of.threads; v < of.vectors)
+      source.write(row * of.cols + v * kWidth, x[p]);
   if constexpr (kCentred) {
 #pragma unroll
     for (int p = 0; p < kRowPieces; ++p)
@@ -94,8 +102,8 @@ __global__ void __launch_bounds__(kMostThreads) norm_kernel(Rows of, NormTask<T,
   for (int p = 0; p < kRowPieces; ++p)
     if (const int v = thread + p * of.threads; v < of.vectors)
       write(task.y + row * of.cols + v * kWidth,
-                   normalized<kCentred>(x[p], mean, rstd, task.gain + v * kWidth,
-                                        kCentred ? task.bias + v * kWidth : nullptr));
+            normalized<kCentred>(x[p], mean, rstd, task.gain + v * kWidth,
+                                 kCentred ? task.bias + v * kWidth : nullptr));
   if (thread > 0) return;
   if constexpr (kCentred) task.mean[row] = mean;
   task.rstd[row] = rstd;
@@ -108,18 +116,21 @@ __global__ void __launch_bounds__(kMostThreads)
   using A = acc_t<T>;
   const std::int64_t row = blockIdx.x;
   const auto n = static_cast<A>(cols);
-  const T* const x = task.x.rows() + row * cols;
+  const auto source = task.x.at_start();
+  const T* const x = source.rows() + row * cols;
   A sum = 0, squares = 0, mean = 0;
-  for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x)
-    sum += load(task.x.template read<1>(row, cols, c).at[0]);
+  for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x) {
+    const auto element = source.template read<1>(row, cols, c);
+    source.write(row * cols + c, element);
+    sum += load(element.at[0]);
+  }
   if constexpr (kCentred) mean = block_sum(sum) / n;
   for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x)
     squares += (load(x[c]) - mean) * (load(x[c]) - mean);
   const A rstd = 1 / sqrt(block_sum(squares) / n + static_cast<A>(task.eps));
   for (std::int64_t c = threadIdx.x; c < cols; c += blockDim.x)
-    write(task.y + row * cols + c,
-                 normalized<kCentred>(read<1>(x + c), mean, rstd, task.gain + c,
-                                      kCentred ? task.bias + c : nullptr));
+    write(task.y + row * cols + c, normalized<kCentred>(read<1>(x + c), mean, rstd, task.gain + c,
+                                                        kCentred ? task.bias + c : nullptr));
   if (threadIdx.x > 0) return;
   if constexpr (kCentred) task.mean[row] = mean;
   task.rstd[row] = rstd;

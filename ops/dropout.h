@@ -21,4 +21,13 @@ Var dropout(const Var& x, double p, const StepKey& key, const RowMap& map);
 // y = residual + dropout(x), in one pass.
 Var dropout_add(const Var& residual, const Var& x, double p, const StepKey& key, const RowMap& map);
 
+namespace ops {
+
+// dropout_add in two, for operators that go on with the sum in the same pass: its checks, and what
+// it does about a sum that has been computed.
+void check_dropout_add(const Var& residual, const Var& x, double p, const StepKey& key);
+Var record_dropout_add(Tensor sum, const Var& residual, const Var& x, double p, const StepKey& key,
+                       const RowMap& map);
+
+}  // namespace ops
 }  // namespace fusor

@@ -34,24 +34,32 @@ void layer_norm_backward(const Tensor& dy, const Saved& s, const Tensor& dx, boo
 
 Var layer_norm(const Var& x, const Var& gain, const Var& bias, double eps) {
   const Tensor& xv = x.value();
-  for (const Tensor* p : {&gain.value(), &bias.value()})
-    require(xv.rank() == 2 && p->shape() == Shape{xv.dim(1)} && p->dtype() == xv.dtype(),
-            "layer_norm: x ", xv.shape(), " ", xv.dtype(), " but gain or bias ", p->shape(), " ",
-            p->dtype());
-  const DType acc = acc_dtype(xv.dtype());
+  ops::check_layer_norm(xv, gain, bias);
   Tensor y = empty_like(xv);
-  const Saved s{xv, gain.value(), Tensor({xv.dim(0)}, acc, xv.device()),
-                Tensor({xv.dim(0)}, acc, xv.device())};
+  const Tensor mean({xv.dim(0)}, acc_dtype(xv.dtype()), xv.device()), rstd = empty_like(mean);
   const Cost cost{.flops = 7.0 * static_cast<double>(y.size()),
                   .bytes = 2.0 * static_cast<double>(y.bytes())};
   launch(y.device(), "layer_norm", cost, [&](auto device) {
     on_float(y.dtype(), [&]<class T> {
       using A = acc_t<T>;
-      ops::kernels::layer_norm(device, y.dim(0), y.dim(1), eps, xv.data<T>(), s.gain.data<T>(),
-                               bias.value().data<T>(), y.data<T>(), s.mean.data<A>(),
-                               s.rstd.data<A>());
+      ops::kernels::layer_norm(device, y.dim(0), y.dim(1), eps, xv.data<T>(),
+                               gain.value().data<T>(), bias.value().data<T>(), y.data<T>(),
+                               mean.data<A>(), rstd.data<A>());
     });
   });
+  return ops::record_layer_norm(std::move(y), x, gain, bias, mean, rstd);
+}
+
+void ops::check_layer_norm(const Tensor& x, const Var& gain, const Var& bias) {
+  for (const Tensor* p : {&gain.value(), &bias.value()})
+    require(x.rank() == 2 && p->shape() == Shape{x.dim(1)} && p->dtype() == x.dtype(),
+            "layer_norm: x ", x.shape(), " ", x.dtype(), " but gain or bias ", p->shape(), " ",
+            p->dtype());
+}
+
+Var ops::record_layer_norm(Tensor y, const Var& x, const Var& gain, const Var& bias,
+                           const Tensor& mean, const Tensor& rstd) {
+  const Saved s{x.value(), gain.value(), mean, rstd};
   const auto sums = std::make_shared<Tensor>();  // from pull to pull_weights
   const bool wants_sums = gain.grad().wanted() || bias.grad().wanted();
   Pull pull = [=, dx = x.grad()](const Tensor& dy) {

@@ -26,18 +26,29 @@ void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gain, co
 }  // namespace
 
 Var rms_norm(const Var& x, const Var& gain, double eps) {
-  const Tensor &xv = x.value(), &gv = gain.value();
-  require(xv.rank() == 2 && gv.shape() == Shape{xv.dim(1)} && gv.dtype() == xv.dtype(),
-          "rms_norm: x ", xv.shape(), " ", xv.dtype(), " but gain ", gv.shape(), " ", gv.dtype());
-  Tensor y = empty_like(xv), inv_rms({xv.dim(0)}, acc_dtype(xv.dtype()), xv.device());
+  const Tensor& xv = x.value();
+  ops::check_rms_norm(xv, gain);
+  Tensor y = empty_like(xv);
+  const Tensor inv_rms({xv.dim(0)}, acc_dtype(xv.dtype()), xv.device());
   const Cost cost{.flops = 4.0 * static_cast<double>(y.size()),
                   .bytes = 2.0 * static_cast<double>(y.bytes())};
   launch(y.device(), "rms_norm", cost, [&](auto device) {
     on_float(y.dtype(), [&]<class T> {
-      ops::kernels::rms_norm(device, y.dim(0), y.dim(1), eps, xv.data<T>(), gv.data<T>(),
+      ops::kernels::rms_norm(device, y.dim(0), y.dim(1), eps, xv.data<T>(), gain.value().data<T>(),
                              y.data<T>(), inv_rms.data<acc_t<T>>());
     });
   });
+  return ops::record_rms_norm(std::move(y), x, gain, inv_rms);
+}
+
+void ops::check_rms_norm(const Tensor& x, const Var& gain) {
+  const Tensor& gv = gain.value();
+  require(x.rank() == 2 && gv.shape() == Shape{x.dim(1)} && gv.dtype() == x.dtype(), "rms_norm: x ",
+          x.shape(), " ", x.dtype(), " but gain ", gv.shape(), " ", gv.dtype());
+}
+
+Var ops::record_rms_norm(Tensor y, const Var& x, const Var& gain, const Tensor& inv_rms) {
+  const Tensor &xv = x.value(), &gv = gain.value();
   const auto sums = std::make_shared<Tensor>();  // from pull to pull_weights
   Pull pull = [=, dx = x.grad(), wants_gain = gain.grad().wanted()](const Tensor& dy) {
     if (wants_gain) *sums = ops::row_block_sums(xv);

@@ -1,6 +1,7 @@
 #include "tests/ladder_cases.h"
 
 #include "ops/add.h"
+#include "ops/add_norm.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/dropout.h"
@@ -78,6 +79,9 @@ Tensor with_another_shard(const Tensor& known) {
   return all;
 }
 
+// Of a sum and its norm, with a gradient from each.
+Var both(const AddNorm& of) { return add(of.sum, of.y); }
+
 }  // namespace
 
 const std::vector<Case>& cases() {
@@ -125,11 +129,17 @@ const std::vector<Case>& cases() {
       {"rms_norm_large",
        {activation({150, 256}), parameter({256})},
        [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},
+      {"rms_norm_wide",
+       {activation({3, 4111}), parameter({4111})},
+       [](const Vars& v) { return rms_norm(v[0], v[1], 1e-5); }},
       {"layer_norm",
        {activation({5, 33}), parameter({33}), parameter({33})},
        [](const Vars& v) { return layer_norm(v[0], v[1], v[2], 1e-5); }},
       {"layer_norm_large",
        {activation({150, 256}), parameter({256}), parameter({256})},
+       [](const Vars& v) { return layer_norm(v[0], v[1], v[2], 1e-5); }},
+      {"layer_norm_wide",
+       {activation({9, 2100}), parameter({2100}), parameter({2100})},
        [](const Vars& v) { return layer_norm(v[0], v[1], v[2], 1e-5); }},
       {"embedding",
        {parameter({7, 5}), ids({11}, 7)},
@@ -186,9 +196,35 @@ const std::vector<Case>& cases() {
       {"dropout_add",
        {activation({3, 37}), activation({3, 37})},
        [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, key_of(v), RowMap::whole(2, 3)); }},
+      {"add_layer_norm",
+       {activation({5, 33}), activation({5, 33}), parameter({33}), parameter({33})},
+       [](const Vars& v) {
+         return both(
+             add_layer_norm(v[0], v[1], 0.3, key_of(v), RowMap::whole(2, 5), v[2], v[3], 1e-5));
+       }},
+      {"add_layer_norm_without_dropout",
+       {activation({150, 256}), activation({150, 256}), parameter({256}), parameter({256})},
+       [](const Vars& v) {
+         return both(add_layer_norm(v[0], v[1], 0, {}, RowMap::whole(0, 25), v[2], v[3], 1e-5));
+       }},
+      {"add_rms_norm",
+       {activation({5, 33}), activation({5, 33}), parameter({33})},
+       [](const Vars& v) {
+         return both(add_rms_norm(v[0], v[1], 0, {}, RowMap::whole(0, 5), v[2], 1e-5));
+       }},
+      {"add_rms_norm_slice",
+       {activation({150, 256}), activation({150, 256}), parameter({256})},
+       [](const Vars& v) {
+         const RowMap rows = RowMap::zigzag(2, 48, 1, 3).rows_from(5);
+         return both(add_rms_norm(v[0], v[1], 0.3, key_of(v), rows, v[2], 1e-5));
+       }},
       {"cross_entropy",
        {activation({5, 33}), activation({5, 33}), ids({5}, 33)},
        // of a sum: it consumes its logits, which the rungs read again
+       [](const Vars& v) { return cross_entropy(add(v[0], v[1]), v[2].value()); }},
+      {"cross_entropy_large",
+       // with the target among the elements that are moved: other slopes are too small to be seen
+       {activation({2, 1300}), activation({2, 1300}), ids({2}, 1)},
        [](const Vars& v) { return cross_entropy(add(v[0], v[1]), v[2].value()); }},
       {"cross_entropy_shard",
        {activation({5, 33}), activation({5, 33}), ids({5}, 66)},

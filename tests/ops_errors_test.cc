@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "ops/add_norm.h"
 #include "ops/attention.h"
 #include "ops/columns.h"
 #include "ops/decode_attention.h"
@@ -79,6 +80,14 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
          dropout_add(var({2, 3}), var({3, 2}), 0.5, {{}, step_number(0)}, {});
        },
        "residual [2, 3] f32 but x [3, 2]"},
+      {[] {
+         add_rms_norm(var({2, 3}), var({3, 2}), 0, {}, {}, var({2}), 1e-5);
+       },
+       "residual [2, 3] f32 but x [3, 2]"},
+      {[] {
+         add_layer_norm(var({2, 3}), var({2, 3}), 0, {}, {}, var({3}), var({2}), 1e-5);
+       },
+       "layer_norm: x [2, 3] f32 but gain or bias [2] f32"},
       {[] {
          ops::sum_rows(Tensor({3}, DType::f64), Tensor({2, 3}, DType::f32), false);
        },
