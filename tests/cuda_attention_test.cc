@@ -2,6 +2,8 @@
 // merged, offsets, keys that nobody sees, strides, every width of head, and the cache.
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "ops/attention_kernels.h"
 #include "ops/decode_attention.h"
 #include "tests/cuda_gpu.h"
@@ -31,12 +33,12 @@ struct Case {
 };
 const Case kCases[] = {
     {{2, 5, 2, 2, 1}, Visible::causal(0, 5), 5},
-    {{1, 130, 4, 2, 3}, Visible::causal(0, 130), 130},
-    {{2, 70, 6, 2, 64}, {20, 85}, 100},
-    {{1, 65, 2, 1, 80}, Visible::all(130), 130, 16},
-    {{1, 70, 2, 2, 128}, {3, 10}, 140},
-    {{1, 70, 2, 1, 128}, Visible::causal(64, 70), 134, 1},
-    {{1, 20, 2, 1, 200}, Visible::causal(50, 20), 70},
+    {{1, 70, 2, 1, 3}, Visible::causal(0, 70), 70},
+    {{2, 70, 3, 1, 64}, {20, 85}, 100},
+    {{1, 65, 2, 1, 80}, Visible::all(70), 70, 16},
+    {{1, 20, 1, 1, 128}, {3, 10}, 70},
+    {{1, 66, 1, 1, 128}, Visible::causal(64, 66), 130, 1},
+    {{1, 10, 2, 1, 132}, Visible::causal(60, 10), 70},
 };
 
 template <class T>
@@ -110,23 +112,25 @@ Result attended(const Case& c, DType dtype, DType wide, const Device& device, bo
 double tolerance(DType dtype) {
   return dtype == DType::f64 ? 1e-13 : dtype == DType::f32 ? 3e-6 : 1e-2;
 }
-constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16};
 
-// Calls body(case, dtype, that or its accumulator's).
-template <class Body>
-void for_all(Body&& body) {
-  for (const Case& c : kCases)
-    for (const DType dtype : kDTypes)
-      for (const bool wide : {false, true}) {
-        if (wide && dtype != DType::bf16) continue;
-        SCOPED_TRACE(testing::Message()
-                     << "head_dim " << c.s.head_dim << ", keys " << c.visible.keys << ", "
-                     << name_of(dtype) << (wide ? ", wide" : ""));
-        body(c, dtype, wide ? acc_dtype(dtype) : dtype);
+class AttentionOnCuda : public OnCuda, public testing::WithParamInterface<DType> {
+ protected:
+  // Calls body(case, the test's dtype, that or its accumulator's).
+  template <class Body>
+  void for_all(Body&& body) {
+    const DType dtype = GetParam();
+    for (const Case& c : kCases)
+      for (const DType wide : std::set{dtype, acc_dtype(dtype)}) {
+        SCOPED_TRACE(testing::Message() << "head_dim " << c.s.head_dim << ", keys "
+                                        << c.visible.keys << ", results in " << name_of(wide));
+        body(c, dtype, wide);
       }
-}
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, AttentionOnCuda, testing::Values(DType::f64, DType::f32, DType::bf16),
+                         [](const auto& test) { return std::string(name_of(test.param)); });
 
-TEST_F(OnCuda, AttentionIsThatOfTheCpu) {
+TEST_P(AttentionOnCuda, IsThatOfTheCpu) {
   const Device device = Device::cuda(0, /*poison=*/true);
   for_all([&](const Case& c, DType dtype, DType wide) {
     for (const bool merge : {false, true}) {
@@ -189,7 +193,7 @@ Gradient gradient(const Case& c, DType dtype, DType wide, const Device& device, 
   return {on_host(to.dq), on_host(to.dk), on_host(to.dv)};
 }
 
-TEST_F(OnCuda, AttentionBackwardIsThatOfTheCpu) {
+TEST_P(AttentionOnCuda, BackwardIsThatOfTheCpu) {
   const Device device = Device::cuda(0, /*poison=*/true);
   for_all([&](const Case& c, DType dtype, DType wide) {
     for (const bool add : {false, true}) {
@@ -216,20 +220,20 @@ Cached cached(const AttentionShape& s, std::int64_t position, DType dtype, const
   return {on_host(y), {on_host(cache.k), on_host(cache.v)}};
 }
 
-TEST_F(OnCuda, CachedAttentionIsThatOfTheCpu) {
+TEST_P(AttentionOnCuda, ThroughACacheIsThatOfTheCpu) {
   const Device device = Device::cuda(0, /*poison=*/true);
   const std::pair<AttentionShape, std::int64_t> cases[] = {
       {{2, 1, 2, 1, 1}, 0},    {{1, 1, 4, 2, 3}, 40},   {{2, 1, 2, 2, 64}, 1100},
       {{1, 1, 2, 1, 80}, 100}, {{1, 1, 1, 1, 200}, 70}, {{2, 3, 4, 2, 16}, 5}};
-  for (const auto& [s, position] : cases)
-    for (const DType dtype : kDTypes) {
-      SCOPED_TRACE(testing::Message() << "head_dim " << s.head_dim << ", " << name_of(dtype));
-      const Cached want = cached(s, position, dtype, Device());
-      const Cached got = cached(s, position, dtype, device);
-      EXPECT_LT(distance(got.y, want.y), tolerance(dtype));
-      EXPECT_EQ(doubles(got.cache.k), doubles(want.cache.k));
-      EXPECT_EQ(doubles(got.cache.v), doubles(want.cache.v));
-    }
+  const DType dtype = GetParam();
+  for (const auto& [s, position] : cases) {
+    SCOPED_TRACE(testing::Message() << "head_dim " << s.head_dim << ", position " << position);
+    const Cached want = cached(s, position, dtype, Device());
+    const Cached got = cached(s, position, dtype, device);
+    EXPECT_LT(distance(got.y, want.y), tolerance(dtype));
+    EXPECT_EQ(doubles(got.cache.k), doubles(want.cache.k));
+    EXPECT_EQ(doubles(got.cache.v), doubles(want.cache.v));
+  }
 }
 
 }  // namespace
