@@ -57,6 +57,16 @@ __global__ void write_and_read_next(int* to) {  // a race: no barrier in between
   to[threadIdx.x] = shared[(threadIdx.x + 1) % blockDim.x];
 }
 
+__global__ void overwrite_unread(int* to) {  // another: warps read each other's numbers
+  int* const shared = ops::cuda::dynamic_shared<int>();
+  shared[threadIdx.x] = 1;
+  __syncthreads();
+  __syncwarp();
+  to[threadIdx.x] = shared[(threadIdx.x + 32) % 64];
+  __syncwarp();
+  shared[threadIdx.x] = 2;
+}
+
 template <class T>
 class DeviceArray {
  public:
@@ -191,6 +201,15 @@ TEST_F(EmulatedKernel, ThatRacesGivesOtherResultsInTheOtherOrder) {
   wait();
   emulator::reverse_order(false);
   EXPECT_NE(x.host(), forward);
+}
+
+TEST_F(EmulatedKernel, RunsAWarpAsFarAheadOfOthersAsItCan) {
+  const DeviceArray<int> x(64);
+  run({.blocks = 1, .threads = 64, .shared = 256}, overwrite_unread, x);
+  wait();
+  const std::vector<int> y = x.host();
+  EXPECT_THAT(std::vector(y.begin(), y.begin() + 32), Each(1));
+  EXPECT_THAT(std::vector(y.begin() + 32, y.end()), Each(2));
 }
 
 TEST_F(EmulatedKernel, IsRefusedWhereItCannotRun) {

@@ -67,7 +67,6 @@ class Scheduler {
  private:
   void begin(int thread);
   void wait();
-  void release(int thread);
   bool met(int first, unsigned mask) const;
   void abandon();
   std::string deadlock() const;
@@ -178,10 +177,6 @@ void Scheduler::wait() {
   if (abandoning_) throw Abandoned();
 }
 
-void Scheduler::release(int thread) {
-  if (thread != current_) ready_.push_back(thread);
-}
-
 void Scheduler::meet_block(const char* what, void* payload, void (*complete)(void* const*, int)) {
   Thread& mine = threads_[static_cast<std::size_t>(current_)];
   mine.state = State::at_block, mine.what = what, mine.payload = payload;
@@ -196,7 +191,8 @@ void Scheduler::meet_block(const char* what, void* payload, void (*complete)(voi
   if (complete) complete(payloads_.data(), count_);
   at_block_ = 0;
   mine.state = State::running;
-  for (int i = 0; i < count_; ++i) release(reversed_ ? count_ - 1 - i : i);
+  for (int i = 0; i < count_; ++i)
+    if (const int t = reversed_ ? count_ - 1 - i : i; t != current_) ready_.push_back(t);
 }
 
 // Whether all lanes of the warp that begins at thread `first` are there for the same.
@@ -230,8 +226,10 @@ void Scheduler::meet_warp(const char* what, unsigned mask, void* payload, Comple
   complete(payloads, mask);
   waiting &= ~mask;
   mine.state = State::running;
-  for (int i = 0; i < 32; ++i)
-    if (const int l = reversed_ ? 31 - i : i; mask >> l & 1) release(first + l);
+  for (int i = 0; i < 32; ++i) {  // before other warps: each goes as far ahead of them as it can
+    const int l = reversed_ ? i : 31 - i;
+    if ((mask >> l & 1) && first + l != current_) ready_.push_front(first + l);
+  }
 }
 
 // Unwinds the fibers of a block that failed, so that they can serve the next.
