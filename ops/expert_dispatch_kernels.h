@@ -16,7 +16,7 @@ void global_choices(Cuda, std::int64_t rows, std::int64_t global_rows, std::int6
 struct RoutingSize {
   std::int64_t rows, global_rows, k, experts, capacity, slots_per_expert;
 };
-// What route_tokens() returns. Dropped choices become -1 in `global`.
+// What route_tokens() returns. `global` may be changed.
 void route(Cpu, const RoutingSize&, RowMap map, std::int32_t* global, std::int32_t* slots,
            std::int32_t* sources, std::int32_t* counts);
 void route(Cuda, const RoutingSize&, RowMap map, std::int32_t* global, std::int32_t* slots,
