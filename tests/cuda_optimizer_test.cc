@@ -40,14 +40,14 @@ std::vector<std::int64_t> many_sizes() {
   return sizes;
 }
 
-// Gradients of magnitudes that differ between tensors, and in some from element to element.
+// Gradients of magnitudes that differ between tensors, and in some from term to term of a sum.
 Tensor gradient(std::int64_t size, DType dtype, std::size_t i) {
-  const Tensor t({size}, dtype), unit = noise({size}, DType::f32, i);
-  const std::vector<double> values = doubles(unit);
-  const int apart = i % 3 == 0 ? 40 : 0;
+  const Tensor t({size}, dtype);
+  const std::vector<double> values = doubles(noise({size}, DType::f32, i));
+  const std::size_t apart = i % 3 == 2 ? 10 : 0;
   fill(t, [&](std::size_t e) {
-    const int exponent = static_cast<int>(i * 7 % 60) - 30 + static_cast<int>(e % 5) * apart / 4;
-    return std::ldexp(values[e], exponent);
+    const std::size_t exponent = i * 7 % 60 + e / 64 * 13 % 7 * apart;
+    return std::ldexp(values[e], static_cast<int>(exponent) - 30);
   });
   return t;
 }
