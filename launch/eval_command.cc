@@ -10,26 +10,51 @@
 #include "launch/model_loader.h"
 #include "launch/run.h"
 #include "launch/together.h"
+#include "ops/add.h"
 
 namespace fusor {
 namespace {
 
 namespace po = boost::program_options;
 
+// The loss of a model on micro-batches of text.
+class Evaluator {
+ public:
+  Evaluator(const Config& config, const Gpt& model, const Device& device)
+      : model_(model),
+        device_(device),
+        shape_{config.train.micro_batch > 0 ? config.train.micro_batch : 8,
+               RowMap::whole(0, config.data.seq_len)},
+        batch_(shape_, config.model.vocab_size, device),
+        loss_({1}, DType::f64, device) {}
+
+  // Of `count` micro-batches a rank; an empty `next` is a rehearsal.
+  Evaluation run(std::int64_t count, const BatchSource& next, const Group& group) {
+    const auto loss_of = [this](const std::function<TokenBatch()>& batch) {
+      const Program program(device_, "eval");
+      ops::add_into(loss_, model_.loss(batch(), {}).value(), false);
+      return loss_;
+    };
+    return evaluate(loss_of, count, next, batch_, group, device_);
+  }
+  std::int64_t samples() const { return shape_.samples; }
+
+ private:
+  const Gpt& model_;
+  Device device_;
+  MicroShape shape_;
+  StagedBatch batch_;
+  Tensor loss_;
+};
+
 Evaluation evaluate_split(const TrainedModel& trained, const Dataset& data, std::int64_t batches,
                           const World& world) {
-  const Config& config = trained.config;
-  const MicroShape shape{config.train.micro_batch > 0 ? config.train.micro_batch : 8,
-                         RowMap::whole(0, config.data.seq_len)};
-  Loader loader(data,
-                evaluation_config(config.data.seq_len, shape.samples, world.rank(), world.size()));
+  Evaluator evaluator(trained.config, *trained.model, trained.device);
+  Loader loader(data, evaluation_config(trained.config.data.seq_len, evaluator.samples(),
+                                        world.rank(), world.size()));
   std::int64_t count = loader.num_steps();
   if (batches > 0) count = std::min(count, batches);
-  const auto loss_of = [&](const std::function<TokenBatch()>& next) {
-    return trained.model->loss(next(), {}).value();
-  };
-  StagedBatch batch(shape, config.model.vocab_size, trained.device);
-  return evaluate(loss_of, count, batches_of(loader), batch, world.group(), trained.device);
+  return evaluator.run(count, batches_of(loader), world.group());
 }
 
 void print_evaluation(const Evaluation& e, const TrainedModel& trained, const Dataset& data) {
@@ -64,7 +89,10 @@ int eval_command(const std::vector<std::string>& args) {
     require(batches >= 0, "fusor eval: --batches must be 0 or more, not ", batches);
   });
   if (!given) return 0;
-  TrainedModel trained = load_model(*given, world);
+  TrainedModel trained =
+      load_model(*given, world, [](const Config& config, const Gpt& model, const Device& device) {
+        Evaluator(config, model, device).run(1, {}, Group());
+      });
   if (!folder.empty()) trained.config.data.path = folder;
   std::optional<Dataset> data;
   together(world, [&] { data.emplace(open_split(trained.config, split)); });

@@ -11,12 +11,20 @@ namespace {
 
 namespace po = boost::program_options;
 
-void stream_text(const TrainedModel& trained, const std::string& prompt, std::int64_t count,
-                 const SamplingConfig& sampling) {
+Generator generator_of(const Config& config, const Gpt& model, std::int64_t length,
+                       const Device& device) {
+  return {model, std::min(length, config.model.seq_len), config.train.dtype, device};
+}
+
+void stream_text(const ModelArguments& given, const std::string& prompt, std::int64_t count,
+                 const SamplingConfig& sampling, const World& world) {
   const std::vector<std::int32_t> tokens = byte_tokens(prompt.empty() ? "\n" : prompt);
   const std::int64_t length = std::ssize(tokens) + count;
-  Generator generator(*trained.model, std::min(length, trained.config.model.seq_len),
-                      trained.config.train.dtype, trained.device);
+  const TrainedModel trained =
+      load_model(given, world, [&](const Config& config, const Gpt& model, const Device& device) {
+        generator_of(config, model, length, device).rehearse(std::ssize(tokens), count);
+      });
+  Generator generator = generator_of(trained.config, *trained.model, length, trained.device);
   std::cout << prompt << std::flush;
   generator.generate(tokens, count, sampling, [](std::int32_t token) {
     std::cout << byte_of(token) << std::flush;
@@ -50,7 +58,7 @@ int generate_command(const std::vector<std::string>& args) {
   require_valid(sampling);
   const World world = World::join();
   require(world.size() == 1, "fusor generate runs on one rank, not ", world.size());
-  stream_text(load_model(*given, world), prompt, count, sampling);
+  stream_text(*given, prompt, count, sampling, world);
   return 0;
 }
 

@@ -14,6 +14,8 @@
 #include "launch/values.h"
 #include "ops/fill.h"
 #include "runtime/copy.h"
+#include "runtime/memory_plan.h"
+#include "runtime/trace.h"
 
 namespace fusor {
 namespace {
@@ -62,6 +64,19 @@ void read_weights(Checkpoint& checkpoint, const ParameterStore& parameters) {
   }
 }
 
+ParameterStore weights_of(Gpt& model, const Config& config, const Device& device) {
+  return ParameterStore::frozen(parameters_of(model), config.train.dtype, device);
+}
+
+MemoryPlan rehearse_use(const Config& config, const ModelUse& use, DeviceKind kind) {
+  Trace trace;
+  const Device meta = Device::meta(trace, kind);
+  Gpt model(config.model);
+  const ParameterStore parameters = weights_of(model, config, meta);
+  use(config, model, meta);
+  return plan_memory(trace);
+}
+
 }  // namespace
 
 std::optional<ModelArguments> parse_model_arguments(const std::string& name,
@@ -101,7 +116,7 @@ std::optional<ModelArguments> parse_model_arguments(const std::string& name,
   return result;
 }
 
-TrainedModel load_model(const ModelArguments& arguments, const World& world) {
+TrainedModel load_model(const ModelArguments& arguments, const World& world, const ModelUse& use) {
   std::optional<TrainedModel> result;
   Placement placement;
   together(world, [&] { placement = place_rank(arguments.device, world); });
@@ -109,9 +124,10 @@ TrainedModel load_model(const ModelArguments& arguments, const World& world) {
     Checkpoint checkpoint = open_shared(arguments.from, world);
     const Config config = choose_recipe(arguments, checkpoint);
     auto model = std::make_unique<Gpt>(config.model);
-    const Device device = placement.heap();
-    ParameterStore parameters =
-        ParameterStore::frozen(parameters_of(*model), config.train.dtype, device);
+    const MemoryPlan memory = rehearse_use(config, use, placement.kind());
+    require_memory(memory.bytes, "", placement);
+    const Device device = placement.arena(memory);
+    ParameterStore parameters = weights_of(*model, config, device);
     read_weights(checkpoint, parameters);
     result.emplace(TrainedModel{config, checkpoint.folder(), checkpoint.step(), device,
                                 std::move(model), std::move(parameters)});

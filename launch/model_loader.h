@@ -1,5 +1,6 @@
 #pragma once
 #include <boost/program_options.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,8 +38,13 @@ struct TrainedModel {
   ParameterStore parameters;
 };
 
+// What a command does with the model. It is played once on a meta device, and then finds its memory
+// planned.
+using ModelUse = std::function<void(const Config&, const Gpt&, const Device&)>;
+
 // Loads the checkpoint, or a run's newest; each rank verifies its share of the shards. Collective;
-// throws Error when there is none, it is not whole, or the recipe has another model.
-TrainedModel load_model(const ModelArguments& arguments, const World& world);
+// throws Error when there is none, it is not whole, the recipe has another model, or it does not
+// fit.
+TrainedModel load_model(const ModelArguments& arguments, const World& world, const ModelUse& use);
 
 }  // namespace fusor
