@@ -1,6 +1,7 @@
 #include <nvtx3/nvToolsExt.h>
 
 #include <exception>
+#include <thread>
 
 #include "runtime/arena_slots.h"
 #include "runtime/backends.h"
@@ -53,7 +54,15 @@ class CudaBackend : public DeviceBackend {
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_.get()), "copy");
   }
   void synchronize() override {
-    check_cuda(cudaStreamSynchronize(stream_.get()), "GPU " + std::to_string(index_));
+    const std::string what = "GPU " + std::to_string(index_);
+    if (!while_waiting && !progress) return check_cuda(cudaStreamSynchronize(stream_.get()), what);
+    for (;; std::this_thread::yield()) {
+      const cudaError_t status = cudaStreamQuery(stream_.get());
+      if (progress) progress(progress_arg);
+      if (while_waiting) while_waiting();  // also at the end: it may be that of an aborted call
+      if (status != cudaErrorNotReady) return check_cuda(status, what);
+      cudaGetLastError();  // no error, but kept as one
+    }
   }
   // Other threads, which read ahead, may go on calling CUDA meanwhile.
   std::unique_ptr<Captured> capture(const std::function<void()>& queue) override {
@@ -73,6 +82,16 @@ class CudaBackend : public DeviceBackend {
   }
 
  protected:
+  // Returns whether memory may go: when nothing that is queued uses it. While an exception unwinds,
+  // what waits for other ranks may never end: then memory is left to the end of the process.
+  bool run_dry() noexcept {
+    if (while_waiting && std::uncaught_exceptions() > 0) return false;
+    try {
+      synchronize();
+    } catch (const Error&) {  // whoever waits for results is told
+    }
+    return true;
+  }
   // Throws Error that tells what is free where `bytes` are not.
   std::byte* take(std::size_t bytes) const {
     void* data = nullptr;
@@ -103,8 +122,7 @@ class CudaHeap final : public CudaBackend {
     return {.data = data, .bytes = bytes};
   }
   void release(const Block& block) noexcept override {
-    cudaStreamSynchronize(stream());
-    cudaFree(block.data);
+    if (run_dry()) cudaFree(block.data);
   }
 
  private:
@@ -118,8 +136,7 @@ class CudaArena final : public CudaBackend {
     if (plan.bytes != 0) base_ = take(plan.bytes);
   }
   ~CudaArena() override {
-    cudaStreamSynchronize(stream());
-    cudaFree(base_);
+    if (run_dry()) cudaFree(base_);
   }
   Block allocate(std::size_t bytes) override {
     return {.data = base_ + slots_.next(bytes, *this), .bytes = bytes};

@@ -97,6 +97,9 @@ class DeviceBackend {
   // that cannot be, or what queue() throws; nothing has run then.
   virtual std::unique_ptr<Captured> capture(const std::function<void()>& queue);
 
+  // Called again and again while the host waits for the device. Throws Error where the wait would
+  // not end, since the device waits for another rank that is gone.
+  std::function<void()> while_waiting;
   // Called often while a rank computes, so that transports without a progress thread move on.
   void (*progress)(void*) = nullptr;
   void* progress_arg = nullptr;

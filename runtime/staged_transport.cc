@@ -106,6 +106,7 @@ class StagedTransport final : public Transport {
     return std::make_unique<StagedTransport>(std::move(part), staging_);
   }
   void progress() noexcept override { host_->progress(); }
+  void require_peers() const override { host_->require_peers(); }
 
  private:
   bool on_device(const Tensor& t) const { return t.defined() && t.device() == staging_->device(); }

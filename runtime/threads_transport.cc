@@ -185,6 +185,10 @@ class ThreadRanks::End final : public Transport {
     if (++part.taken == size) hub_->parts.erase(key);
     return end;
   }
+  void require_peers() const override {
+    const std::lock_guard lock(hub_->job->mutex);
+    hub_->job->check(name());
+  }
 
  private:
   Pending start(CommCall call) override {

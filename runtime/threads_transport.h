@@ -7,11 +7,6 @@
 
 namespace fusor {
 
-// What a rank gets from a call that cannot complete because another rank failed.
-class PeerFailed : public Error {
-  using Error::Error;
-};
-
 // Ranks that are threads of this process, for tests and debuggers. A call completes when its last
 // rank has made it; sums are in rank order. A call that does not match that of the other ranks
 // throws Error and names both. Sends complete when received.

@@ -6,8 +6,9 @@
 
 #include "runtime/tensor.h"
 
-// The one door between ranks. Transports: mpi, threads (ranks as threads of one process), meta
-// (records to the rehearsal's trace), self (a group of one).
+// The one door between ranks. Transports: mpi, threads (ranks as threads of one process), nccl and
+// staged (tensors of a GPU; they wrap one of these), meta (records to the rehearsal's trace), self
+// (a group of one).
 namespace fusor {
 
 enum class ReduceOp : std::uint8_t { sum, max, min };
@@ -48,6 +49,11 @@ class Pending {
   std::unique_ptr<Work> work_;
 };
 
+// What a rank gets from a call that cannot complete because another rank failed.
+class PeerFailed : public Error {
+  using Error::Error;
+};
+
 // One call through the door, as a value.
 struct CommCall {
   CommKind kind;
@@ -75,11 +81,13 @@ class Transport {
   // that a rehearsal, which has no other rank to ask, can split too. Collective.
   virtual std::unique_ptr<Transport> split(const std::vector<int>& colors, std::string name) = 0;
 
-  // Reductions: not of f16; bf16 is summed in f32, but mpi rounds all_reduce at every hop.
+  // Reductions: not of f16; bf16 is summed in f32, but mpi rounds all_reduce, and nccl each sum, at
+  // every hop.
   Pending all_reduce(Tensor t, ReduceOp op, std::string_view what);  // in place
   // out: size() x in. `in` may be this rank's block of `out`.
   Pending all_gather(Tensor in, Tensor out, std::string_view what);
-  // Sums in rank order. in: size() x out. `out` may be this rank's block of `in`.
+  // Sums in rank order, nccl in one of its own. in: size() x out. `out` may be this rank's block of
+  // `in`.
   Pending reduce_scatter(Tensor in, Tensor out, std::string_view what);
   Pending all_to_all(Tensor in, Tensor out, std::string_view what);  // block i goes to rank i
   Pending broadcast(Tensor t, int root, std::string_view what);
@@ -93,6 +101,9 @@ class Transport {
   // Moves what is in flight on; cheap. MPI's non-blocking calls advance only inside MPI. Devices
   // call it between operators: an error is thrown by the wait() for the call that met it.
   virtual void progress() noexcept {}
+  // Throws PeerFailed where another rank is known to have failed: for those who wait for something
+  // else than a call of this transport. Cheap.
+  virtual void require_peers() const {}
 
  protected:
   Transport(int rank, int size, std::string name)

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/cuda_devices.h"
+#include "runtime/staged_transport.h"
 #include "tests/mpi_world.h"
 #include "tests/transport_rows.h"
 
@@ -11,7 +13,7 @@ namespace {
 TEST(MpiTransport, Rows) {
   for (const TransportRow& row : kTransportRows) {
     SCOPED_TRACE(row.name);
-    row.body(test_world().group());
+    row.body(DeviceGroup(test_world().group()));
   }
 }
 
@@ -20,7 +22,19 @@ TEST(MpiTransport, RowsInPieces) {
   const Group pieces(mpi_transport(MPI_COMM_WORLD, "pieces", 100'000));
   for (const TransportRow& row : kTransportRows) {
     SCOPED_TRACE(row.name);
-    row.body(pieces);
+    row.body(DeviceGroup(pieces));
+  }
+}
+
+// Through host memory, from a GPU that all ranks share where there is one, else from a heap.
+TEST(MpiTransport, StagedRows) {
+  const int gpu = cuda_device_of(test_world().local_rank());
+  const Device device =
+      gpu < 0 ? Device::heap(/*poison=*/true) : Device::cuda(gpu, /*poison=*/true);
+  const Group group = staged(test_world().group(), device);
+  for (const TransportRow& row : kTransportRows) {
+    SCOPED_TRACE(row.name);
+    row.body(DeviceGroup(group, device));
   }
 }
 

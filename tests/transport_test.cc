@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include "runtime/staged_transport.h"
 #include "runtime/trace.h"
 #include "runtime/world.h"
+#include "tests/thrown_by.h"
 #include "tests/transport_rows.h"
 
 namespace fusor {
@@ -13,7 +15,7 @@ INSTANTIATE_TEST_SUITE_P(Ranks, Transports, testing::Values(1, 2, 3, 4));
 TEST(SelfTransport, Rows) {
   for (const TransportRow& row : kTransportRows) {
     SCOPED_TRACE(row.name);
-    row.body(Group());
+    row.body(DeviceGroup(Group()));
   }
 }
 
@@ -21,8 +23,31 @@ TEST_P(Transports, ThreadRows) {
   run_ranks(GetParam(), [](World& world) {
     for (const TransportRow& row : kTransportRows) {
       SCOPED_TRACE(std::string(row.name) + " on rank " + std::to_string(world.rank()));
-      row.body(world.group());
+      row.body(DeviceGroup(world.group()));
     }
+  });
+}
+
+// A heap that is told apart from the process's own stands for a device.
+TEST(StagedTransport, Rows) {
+  run_ranks(3, [](World& world) {
+    const Device device = Device::heap(/*poison=*/true);
+    const Group group = staged(world.group(), device);
+    for (const TransportRow& row : kTransportRows) {
+      SCOPED_TRACE(std::string(row.name) + " on rank " + std::to_string(world.rank()));
+      row.body(DeviceGroup(group, device));
+      row.body(DeviceGroup(group));
+    }
+  });
+}
+
+TEST(StagedTransport, OperandsAreBothOnTheDevice) {
+  run_ranks(2, [](World& world) {
+    const Device device = Device::heap(/*poison=*/true);
+    const Group group = staged(world.group(), device);
+    const Tensor in({2}, DType::f32, device), out({4}, DType::f32);
+    EXPECT_EQ(thrown_by([&] { group->all_gather(in, out, "x"); }),
+              "all_gather \"x\" over world: one operand is on the device, the other is not");
   });
 }
 

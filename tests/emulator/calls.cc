@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "emulated/control.h"
 #include "tests/emulator/machine.h"
@@ -63,11 +64,17 @@ cudaError_t remembered(const Fault& fault) {
 
 cudaError_t call(During during, const std::function<void(Machine&)>& body) try {
   Machine& m = machine();
-  const std::lock_guard lock(m.lock);
-  if (Gpu& gpu = current_gpu(m); gpu.broken) throw *gpu.broken;
-  if (during == During::refused) refuse_during_capture(m);
-  body(m);
-  return cudaSuccess;
+  for (;; std::this_thread::yield()) {  // without the lock: other ranks queue what is waited for
+    const std::lock_guard lock(m.lock);
+    if (Gpu& gpu = current_gpu(m); gpu.broken) throw *gpu.broken;
+    if (during == During::refused) refuse_during_capture(m);
+    try {
+      body(m);
+      return cudaSuccess;
+    } catch (const NotReady&) {
+      run_what_can(m);
+    }
+  }
 } catch (const Fault& fault) {
   return remembered(fault);
 }

@@ -24,22 +24,44 @@ bool joined(const Capture& capture) {
   return std::ranges::includes(capture.origin->last, ends);
 }
 
-// In an order that the dependencies allow: that of the calls or, reversed, the latest node first.
-void run_graph(const std::vector<Node>& nodes, bool reversed) {
-  std::vector<std::set<std::size_t>> open(nodes.size());
-  std::set<std::size_t> ready;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    open[i] = nodes[i].after;
-    if (open[i].empty()) ready.insert(i);
+// A graph as one piece of work: its nodes in an order that the dependencies allow, that of the
+// calls or, reversed, the latest node first.
+class Replay {
+ public:
+  Replay(std::shared_ptr<const std::vector<Node>> nodes, bool reversed)
+      : nodes_(std::move(nodes)), reversed_(reversed) {
+    for (std::size_t i = 0; i < nodes_->size(); ++i) {
+      open_.push_back((*nodes_)[i].after);
+      if (open_[i].empty()) ready_.insert(i);
+    }
   }
-  while (!ready.empty()) {
-    const std::size_t i = reversed ? *ready.rbegin() : *ready.begin();
-    ready.erase(i);
-    nodes[i].run();
-    for (std::size_t next = i + 1; next < nodes.size(); ++next)
-      if (open[next].erase(i) && open[next].empty()) ready.insert(next);
+  // Runs what can run. Returns whether all has.
+  bool operator()() {
+    for (bool moved = true; moved && !ready_.empty();) {
+      moved = false;
+      const std::vector<std::size_t> order(ready_.begin(), ready_.end());
+      for (std::size_t k = 0; k < order.size() && !moved; ++k)
+        moved = run(order[reversed_ ? order.size() - 1 - k : k]);
+    }
+    return ready_.empty();
   }
-}
+
+ private:
+  bool run(std::size_t i) {
+    const Node& node = (*nodes_)[i];
+    if (node.meet && !node.meet()) return false;
+    if (node.run) node.run();
+    ready_.erase(i);
+    for (std::size_t next = i + 1; next < nodes_->size(); ++next)
+      if (open_[next].erase(i) && open_[next].empty()) ready_.insert(next);
+    return true;
+  }
+
+  std::shared_ptr<const std::vector<Node>> nodes_;
+  bool reversed_;
+  std::vector<std::set<std::size_t>> open_;
+  std::set<std::size_t> ready_;
+};
 
 template <class T>
 T& known(const std::set<T*>& all, T* handle, const char* text) {
@@ -58,16 +80,27 @@ void refuse_capturing(CUstream_st& stream, const char* what) {
        std::string(what) + " of a stream that is being captured");
 }
 
-void queue(CUstream_st& stream, std::function<void()> run) {
+namespace {
+
+void queue(CUstream_st& stream, Item item) {
   if (!stream.capture) {
-    stream.items.push_back({.run = std::move(run), .record = nullptr, .wait = nullptr});
+    stream.items.push_back(std::move(item));
     return;
   }
   if (!stream.capture->valid)
     fail(cudaErrorStreamCaptureInvalidated, "the capture of this stream has been invalidated");
   std::vector<Node>& nodes = stream.capture->nodes;
-  nodes.push_back({.run = std::move(run), .after = std::move(stream.last)});
+  nodes.push_back({std::move(item.run), std::move(item.meet), std::move(stream.last)});
   stream.last = {nodes.size() - 1};
+}
+
+}  // namespace
+
+void queue(CUstream_st& stream, std::function<void()> run) {
+  queue(stream, Item{.run = std::move(run), .meet = {}, .record = {}, .wait = {}});
+}
+void queue_meeting(CUstream_st& stream, std::function<bool()> meet) {
+  queue(stream, Item{.run = {}, .meet = std::move(meet), .record = {}, .wait = {}});
 }
 
 }  // namespace fusor::emulator
@@ -131,7 +164,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* to, cudaGraph_t graph, unsigne
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return call(During::allowed, [=](Machine& m) {
     const auto& nodes = known(m.graph_execs, exec, "a graph that does not exist").nodes;
-    queue(stream_of(m, stream), [nodes, &m] { run_graph(*nodes, m.reversed); });
+    queue_meeting(stream_of(m, stream), Replay(nodes, m.reversed));
   });
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {

@@ -23,15 +23,21 @@ struct Fault {
   std::string text;
 };
 
+// Thrown by work that waits for what another rank has not queued yet. A call that meets it lets all
+// streams of all devices go as far as they can, as they do by themselves on a GPU, and goes on
+// later; a query says that the work is not done.
+struct NotReady {};
+
 // One recording of an event.
 struct Record {
   std::shared_ptr<CUstream_st> on;
   bool done = false;
 };
 
-// One piece of work of a stream; one of the three is set.
+// One piece of work of a stream; one of them is set.
 struct Item {
   std::function<void()> run;
+  std::function<bool()> meet;      // asked until true: work that several ranks do together
   std::shared_ptr<Record> record;  // is done now
   std::shared_ptr<Record> wait;    // must be done before
 };
@@ -39,6 +45,7 @@ struct Item {
 // Work that was recorded instead of run, in the order of the calls.
 struct Node {
   std::function<void()> run;
+  std::function<bool()> meet;   // as of an Item; only one of the two is set
   std::set<std::size_t> after;  // earlier nodes that must be done
 };
 
@@ -88,14 +95,16 @@ Gpu& current_gpu(Machine&);
 int current_device();
 CUstream_st& stream_of(Machine&, cudaStream_t);   // a null one is the current device's
 void queue(CUstream_st&, std::function<void()>);  // or recorded by its capture
+void queue_meeting(CUstream_st&, std::function<bool()> meet);
 void free_all(Gpu&);
 void check_range(const Machine&, const void*, std::size_t bytes);
 
-// Runs work that is queued.
+// Runs work that is queued; may throw NotReady.
 void run_one(CUstream_st&);
 void run_all(CUstream_st&);
 void run_until(const Record&);
 void run_device(Gpu&);
+void run_what_can(Machine&);
 
 void invalidate(Capture&);
 // Throws if the stream is recording, and invalidates that.

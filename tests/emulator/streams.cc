@@ -31,11 +31,12 @@ CUstream_st& stream_of(Machine& m, cudaStream_t stream) {
 
 void run_one(CUstream_st& stream) {
   Gpu& gpu = machine().gpus[static_cast<std::size_t>(stream.device)];
-  const Item item = std::move(stream.items.front());
-  stream.items.pop_front();
   for (Gpu& each : machine().gpus) each.memory.open();
   try {
-    if (item.wait) run_until(*item.wait);
+    if (const auto& front = stream.items.front(); front.wait) run_until(*front.wait);
+    if (const auto& front = stream.items.front(); front.meet && !front.meet()) throw NotReady();
+    const Item item = std::move(stream.items.front());
+    stream.items.pop_front();
     if (item.record) item.record->done = true;
     if (item.run) item.run();
   } catch (const Fault& fault) {
@@ -48,6 +49,14 @@ void run_all(CUstream_st& stream) {
 }
 void run_until(const Record& record) {
   while (!record.done) run_one(*record.on);
+}
+void run_what_can(Machine& m) {
+  for (Gpu& gpu : m.gpus)
+    for (const auto& stream : gpu.streams) try {
+        run_all(*stream);
+      } catch (const NotReady&) {
+      } catch (const Fault&) {  // the device is broken: its next call says so
+      }
 }
 void run_device(Gpu& gpu) {
   for (const auto& stream : gpu.streams) run_all(*stream);
@@ -105,8 +114,12 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   const cudaError_t status = call(During::allowed, [&](Machine& m) {
     CUstream_st& s = stream_of(m, stream);
     refuse_capturing(s, "cudaStreamQuery");
-    if (!s.items.empty()) run_one(s);
-    done = s.items.empty();
+    try {
+      if (!s.items.empty()) run_one(s);
+      done = s.items.empty();
+    } catch (const NotReady&) {
+      run_what_can(m);
+    }
   });
   return status != cudaSuccess || done ? status : cudaErrorNotReady;
 }
@@ -147,7 +160,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     e.record = nullptr;
     if (s.capture) return;
     e.record = std::make_shared<Record>(Record{.on = s.shared_from_this()});
-    s.items.push_back({.run = nullptr, .record = e.record, .wait = nullptr});
+    s.items.push_back({.run = {}, .meet = {}, .record = e.record, .wait = {}});
   });
 }
 
@@ -168,7 +181,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     }
     if (e.capture) s.last.insert(e.after.begin(), e.after.end());
     if (e.record && !e.record->done)
-      s.items.push_back({.run = nullptr, .record = nullptr, .wait = e.record});
+      s.items.push_back({.run = {}, .meet = {}, .record = {}, .wait = e.record});
   });
 }
 
@@ -182,8 +195,12 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   bool done = false;
   const cudaError_t status = call(During::refused, [&](Machine& m) {
     const Record* const record = record_of(event_of(m, event));
-    if (record && !record->done) run_one(*record->on);
-    done = !record || record->done;
+    try {
+      if (record && !record->done) run_one(*record->on);
+      done = !record || record->done;
+    } catch (const NotReady&) {
+      run_what_can(m);
+    }
   });
   return status != cudaSuccess || done ? status : cudaErrorNotReady;
 }
