@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "runtime/copy.h"
 #include "runtime/cuda_devices.h"
 #include "runtime/nccl_transport.h"
 #include "runtime/staged_transport.h"
@@ -31,6 +32,26 @@ void run_rows(Group (*over)(const Group&, const Device&)) {
 TEST(DeviceTransports, StagedRows) {
   if (cuda_device_of(0) < 0) GTEST_SKIP() << "no GPU";
   run_rows(staged);
+}
+
+// A result is copied from its buffer some time after the wait: the next must not come to lie there.
+TEST(DeviceTransports, BuffersAreReadBeforeTheyAreWrittenAgain) {
+  if (cuda_device_of(0) < 0) GTEST_SKIP() << "no GPU";
+  run_ranks(2, [](World& world) {
+    const Device device = Device::cuda(cuda_device_of(world.rank()), /*poison=*/true);
+    const Group group = staged(world.group(), device);
+    constexpr int kMessages = 7;  // more than there are buffers
+    const Tensor own({1}, DType::i32);
+    std::vector<Tensor> got;
+    for (int i = 0; i < kMessages; ++i) got.push_back(Tensor({1}, DType::i32, device));
+    for (int i = 0; i < kMessages; ++i) {
+      own.host<std::int32_t>()[0] = i;
+      if (world.rank() == 0) world.group()->send(own, 1, "number").wait();
+      if (world.rank() == 1) group->recv(got[static_cast<std::size_t>(i)], 0, "number").wait();
+    }
+    for (int i = 0; i < kMessages && world.rank() == 1; ++i)
+      EXPECT_EQ(on_host(got[static_cast<std::size_t>(i)]).host<std::int32_t>()[0], i);
+  });
 }
 
 TEST(DeviceTransports, NcclRows) {

@@ -121,14 +121,23 @@ TEST(NcclTransport, ResultsAreThereForWhatIsQueuedAfterTheWait) {
   });
 }
 
-// The call waits for what the device computes before it.
+// The call waits for what the device computes before it: rank 1, which comes last, asks for the
+// call alone, so nothing else makes its device compute.
 TEST(NcclTransport, OperandsAreThoseOfTheDeviceAtTheCall) {
   run_ranks(2, [](World& world) {
     const Rank rank(world);
     const Tensor one = rank.ones(), t({3}, DType::f32, rank.device);
+    rank.group->all_reduce(one, ReduceOp::sum, "all come").wait();
+    synchronize(rank.device);
+    if (world.rank() == 1) rank.host->barrier("rank 0 has come");
     copy(one, t);
-    rank.group->all_reduce(t, ReduceOp::sum, "sum").wait();
-    EXPECT_EQ(first_of(t), 2);
+    Pending sum = rank.group->all_reduce(t, ReduceOp::sum, "sum");
+    for (int look = 0; look < 20 && !sum.done(); ++look) {
+    }
+    if (world.rank() == 0) rank.host->barrier("rank 0 has come");
+    rank.host->barrier("both have");
+    sum.wait();
+    EXPECT_EQ(first_of(t), 4);
   });
 }
 

@@ -22,7 +22,7 @@ struct Case {
 constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16,
                              DType::i64, DType::i32, DType::u8};
 constexpr std::int64_t kSizes[] = {0, 1, 7, 1000};
-constexpr Case kLarge[] = {{DType::f32, 1 << 20}, {DType::bf16, (1 << 20) + 1}};
+constexpr Case kLarge[] = {{DType::f32, 1 << 18}, {DType::bf16, (1 << 18) + 1}};
 
 // The value of element i on `rank`, at most 15.
 int value(int rank, std::int64_t i) { return static_cast<int>((i * 7 + rank * 3 + 1) % 16); }
