@@ -1,4 +1,7 @@
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 #include "ops/attention_cudnn_graph.h"
 #include "ops/cudnn.h"
@@ -49,6 +52,13 @@ TEST_P(CudnnGraph, CudnnAcceptsEveryDescriptor) {
 TEST_P(CudnnGraph, CudnnRefusesRowsThatAreNotAligned) {
   const AttentionShape s{1, 128, 4, 4, 20};
   EXPECT_ANY_THROW(check_attention_graph(gpu(90, 132, 232448), {version_, 90}, s, GetParam()));
+}
+
+TEST_P(CudnnGraph, CudnnFrontendIsToldOfACudaRuntimeThatIsLoaded) {
+  check_attention_graph(gpu(90, 132, 232448), {version_, 90}, {1, 128, 4, 4, 64}, GetParam());
+  const char* const file = std::getenv("CUDNN_FRONTEND_CUDART_LIB_NAME");
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(::dlopen(file, RTLD_NOW | RTLD_NOLOAD)) << file;
 }
 
 INSTANTIATE_TEST_SUITE_P(Passes, CudnnGraph,
