@@ -3,6 +3,7 @@
 #include <array>
 #include <exception>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "ops/attention_cudnn_graph.h"
@@ -61,9 +62,19 @@ std::size_t log_sum_exp_bytes(const AttentionShape& s) {
   return static_cast<std::size_t>(s.batch * s.heads * s.seq_len) * sizeof(float);
 }
 
+constexpr std::size_t kAligned = 256;  // as all memory of cudaMalloc is
+
+std::size_t with_room(std::size_t bytes) { return bytes == 0 ? 0 : bytes + kAligned; }
+
+// The first aligned byte of a workspace of with_room() bytes.
+std::byte* aligned(std::byte* workspace) {
+  void* first = workspace;
+  std::size_t room = kAligned;
+  return static_cast<std::byte*>(std::align(kAligned, 1, first, room));
+}
+
 // Where forward's own workspace ends, and the log-sum-exp stands that nobody asked for.
 std::size_t forward_bytes(const AttentionGraph& graph) {
-  constexpr std::size_t kAligned = 256;
   return (graph.workspace() + kAligned - 1) / kAligned * kAligned;
 }
 
@@ -97,6 +108,7 @@ std::string cudnn_attention(Cuda on, const AttentionShape& s, const Visible& vis
   if (std::string reason = cudnn_refuses(s, visible, in, to); !reason.empty()) return reason;
   const Planned& p = planned(s, AttentionPass::forward);
   if (!p.graph) return p.refused;
+  workspace = aligned(workspace);
   Heads<float> log_sum_exp = to.log_sum_exp;
   if (!log_sum_exp.data)
     log_sum_exp = {reinterpret_cast<float*>(workspace + forward_bytes(*p.graph)), 1,
@@ -118,6 +130,7 @@ std::string cudnn_attention_backward(Cuda on, const AttentionShape& s, const Vis
   if (std::string reason = cudnn_refuses(s, visible, g); !reason.empty()) return reason;
   const Planned& p = planned(s, AttentionPass::backward);
   if (!p.graph) return p.refused;
+  workspace = aligned(workspace);
   const cudnnHandle_t handle = cudnn_handle(on.stream);
   for_parts(s, p.graph->part(), [&](std::int64_t b, std::int64_t h) {
     const std::int64_t q = h * s.heads / s.kv_heads;
@@ -131,17 +144,18 @@ std::string cudnn_attention_backward(Cuda on, const AttentionShape& s, const Vis
 }
 
 std::size_t cudnn_attention_workspace(const AttentionShape& s) {
-  if (!cuda_devices().why_none.empty()) return estimated_cudnn_workspace(s, AttentionPass::forward);
+  if (!cuda_devices().why_none.empty())
+    return with_room(estimated_cudnn_workspace(s, AttentionPass::forward));
   const Planned& p = planned(s, AttentionPass::forward);
-  return p.graph ? forward_bytes(*p.graph) + log_sum_exp_bytes(s) : 0;
+  return with_room(p.graph ? forward_bytes(*p.graph) + log_sum_exp_bytes(s) : 0);
 }
 
 std::size_t cudnn_attention_backward_workspace(const AttentionShape& s, std::int64_t keys) {
   if (keys != s.seq_len) return 0;
   if (!cuda_devices().why_none.empty())
-    return estimated_cudnn_workspace(s, AttentionPass::backward);
+    return with_room(estimated_cudnn_workspace(s, AttentionPass::backward));
   const Planned& p = planned(s, AttentionPass::backward);
-  return p.graph ? p.graph->workspace() : 0;
+  return with_room(p.graph ? p.graph->workspace() : 0);
 }
 
 }  // namespace fusor::ops
