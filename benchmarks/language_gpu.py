@@ -4,7 +4,7 @@
                     [--without-pytorch]
 
 Runs the two in alternation, PAIRS times STEPS steps each, and prints a Markdown table: medians, the ratio of the
-medians with the least and greatest ratio of a pair, the share of the step that no kernel ran in, and
+medians with the least and greatest ratio of a pair, and
     MFU = tokens/s x (6 N + 6 L C T) / peak
 with N the parameters, L the layers, C the width, T the tokens of a sequence, and as peak 989 TFLOP/s (the data
 sheet's dense bf16 of an H100 or H200) and, with --rate, the best matrix rate measured in the same run.
@@ -56,9 +56,8 @@ def measure(args, model):
         worker.close()
     medians = [statistics.median(column) for column in zip(*rows)]
     flops = medians[0] * answer["flops_per_token"]
-    outside = 1 - sum(answer["kernel_seconds"]) / sum(answer["seconds"])
     row = [model, f"{micro} x {accumulation} x {CONTEXT}", f"{medians[0]:,.0f}", f"{100 * flops / PEAK:.1f} %",
-           f"{100 * flops / args.rate / 1e12:.1f} %" if args.rate else "", f"{100 * outside:.1f} %",
+           f"{100 * flops / args.rate / 1e12:.1f} %" if args.rate else "",
            f"{answer['planned_bytes'] / 2**30:.1f} GiB"]
     if not args.without_pytorch:
         ratios = [a / b for a, b in rows]
@@ -75,7 +74,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--without-pytorch", action="store_true")
     args = parser.parse_args()
-    heads = ["model, bf16", "batch", "tokens/s", "MFU of 989", "MFU of measured", "outside kernels", "arena"]
+    heads = ["model, bf16", "batch", "tokens/s", "MFU of 989", "MFU of measured", "arena"]
     heads += [] if args.without_pytorch else ["PyTorch tokens/s", "Fusor / PyTorch"]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for model in args.models:
