@@ -16,6 +16,12 @@ CudaEvent make_event() {
   return CudaEvent(event);
 }
 
+CudaEvent make_timing_event() {
+  cudaEvent_t event = nullptr;
+  check_cuda(cudaEventCreate(&event), "cudaEventCreate");
+  return CudaEvent(event);
+}
+
 CudaStream make_stream() {
   cudaStream_t stream = nullptr;
   check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");

@@ -22,8 +22,9 @@ using CudaEvent = Handle<cudaEvent_t, destroy_event>;
 using CudaStream = Handle<cudaStream_t, destroy_stream>;
 using CudaGraph = Handle<cudaGraph_t, destroy_graph>;
 using CudaGraphExec = Handle<cudaGraphExec_t, destroy_graph_exec>;
-CudaEvent make_event();    // without timing: for waits
-CudaStream make_stream();  // does not wait for the default stream
+CudaEvent make_event();         // without timing: for waits
+CudaEvent make_timing_event();  // with it
+CudaStream make_stream();       // does not wait for the default stream
 
 // What is queued on `later` from now on begins when what is on `earlier` now is done.
 void wait_for(cudaStream_t later, cudaStream_t earlier, const CudaEvent& event);

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <thread>
+#include <utility>
 
 #include "runtime/arena_slots.h"
 #include "runtime/backends.h"
@@ -12,19 +13,53 @@
 namespace fusor {
 namespace {
 
+// How long a stream has had work: from the first since the last end to the end of the last.
+class BusyTime {
+ public:
+  explicit BusyTime(cudaStream_t stream) : stream_(stream) {}
+  void begin() {
+    if (!std::exchange(busy_, true)) record(begin_);
+  }
+  // Before and after waiting for the stream.
+  void end() {
+    if (busy_) record(end_);
+  }
+  double seconds() {
+    float milliseconds = 0;
+    if (std::exchange(busy_, false))
+      check_cuda(cudaEventElapsedTime(&milliseconds, begin_.get(), end_.get()),
+                 "cudaEventElapsedTime");
+    return 1e-3 * static_cast<double>(milliseconds);
+  }
+
+ private:
+  void record(const CudaEvent& event) {
+    check_cuda(cudaEventRecord(event.get(), stream_), "cudaEventRecord");
+  }
+
+  cudaStream_t stream_;
+  CudaEvent begin_ = make_timing_event(), end_ = make_timing_event();
+  bool busy_ = false;
+};
+
 class CapturedGraph final : public Captured {
  public:
-  CapturedGraph(const CudaGraph& graph, cudaStream_t stream) : stream_(stream) {
+  CapturedGraph(const CudaGraph& graph, cudaStream_t stream, BusyTime& busy)
+      : stream_(stream), busy_(busy) {
     check_cuda(cudaGraphGetNodes(graph.get(), nullptr, &size_), "cudaGraphGetNodes");
     cudaGraphExec_t exec = nullptr;
     check_cuda(cudaGraphInstantiate(&exec, graph.get(), 0), "cudaGraphInstantiate");
     exec_ = CudaGraphExec(exec);
   }
-  void queue() override { check_cuda(cudaGraphLaunch(exec_.get(), stream_), "cudaGraphLaunch"); }
+  void queue() override {
+    busy_.begin();
+    check_cuda(cudaGraphLaunch(exec_.get(), stream_), "cudaGraphLaunch");
+  }
   std::size_t size() const override { return size_; }
 
  private:
   cudaStream_t stream_;
+  BusyTime& busy_;
   CudaGraphExec exec_;
   std::size_t size_ = 0;
 };
@@ -32,15 +67,13 @@ class CapturedGraph final : public Captured {
 // Operators are queued on one stream, which orders them.
 class CudaBackend : public DeviceBackend {
  public:
-  explicit CudaBackend(int index) : index_(index) {
-    use_cuda_device(index);
-    stream_ = make_stream();
-  }
+  explicit CudaBackend(int index) : index_(index), stream_(stream_on(index)) {}
   DeviceKind kind() const override { return DeviceKind::cuda; }
   int gpu() const override { return index_; }
   CUstream_st* stream() const override { return stream_.get(); }
 
   void op_begin(std::string_view op, const Cost& cost) override {
+    if (!capturing_) busy_.begin();
     clock.flops += cost.flops;
     ++clock.calls;
     nvtxRangePushA(std::string(op).c_str());
@@ -54,31 +87,27 @@ class CudaBackend : public DeviceBackend {
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_.get()), "copy");
   }
   void synchronize() override {
-    const std::string what = "GPU " + std::to_string(index_);
-    if (!while_waiting && !progress) return check_cuda(cudaStreamSynchronize(stream_.get()), what);
-    for (;; std::this_thread::yield()) {
-      const cudaError_t status = cudaStreamQuery(stream_.get());
-      if (progress) progress(progress_arg);
-      if (while_waiting) while_waiting();  // also at the end: it may be that of an aborted call
-      if (status != cudaErrorNotReady) return check_cuda(status, what);
-      cudaGetLastError();  // no error, but kept as one
-    }
+    busy_.end();
+    wait();
+    clock.seconds += busy_.seconds();
   }
   // Other threads, which read ahead, may go on calling CUDA meanwhile.
   std::unique_ptr<Captured> capture(const std::function<void()>& queue) override {
     check_cuda(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture");
+    capturing_ = true;
     std::exception_ptr failure;
     try {
       queue();
     } catch (...) {
       failure = std::current_exception();
     }
+    capturing_ = false;
     cudaGraph_t raw = nullptr;
     const cudaError_t status = cudaStreamEndCapture(stream_.get(), &raw);
     const CudaGraph graph(raw);
     if (failure) std::rethrow_exception(failure);
     check_cuda(status, "capture");
-    return std::make_unique<CapturedGraph>(graph, stream_.get());
+    return std::make_unique<CapturedGraph>(graph, stream_.get(), busy_);
   }
 
  protected:
@@ -108,8 +137,27 @@ class CudaBackend : public DeviceBackend {
   }
 
  private:
+  static CudaStream stream_on(int index) {
+    use_cuda_device(index);
+    return make_stream();
+  }
+  // A dead peer must be met here, not waited for: see while_waiting.
+  void wait() {
+    const std::string what = "GPU " + std::to_string(index_);
+    if (!while_waiting && !progress) return check_cuda(cudaStreamSynchronize(stream_.get()), what);
+    for (;; std::this_thread::yield()) {
+      const cudaError_t status = cudaStreamQuery(stream_.get());
+      if (progress) progress(progress_arg);
+      if (while_waiting) while_waiting();  // also at the end: it may be that of an aborted call
+      if (status != cudaErrorNotReady) return check_cuda(status, what);
+      cudaGetLastError();  // no error, but kept as one
+    }
+  }
+
   int index_;
   CudaStream stream_;
+  BusyTime busy_{stream_.get()};
+  bool capturing_ = false;
 };
 
 // One allocation a tensor. Freeing waits for the device, so nothing queued loses its operands.
