@@ -4,7 +4,8 @@
                     [--without-pytorch]
 
 Runs the two in alternation, PAIRS times STEPS steps each, and prints a Markdown table: medians, the ratio of the
-medians with the least and greatest ratio of a pair, and
+medians with the least and greatest ratio of a pair, the share of the time between steps in which the GPU had no work,
+and
     MFU = tokens/s x (6 N + 6 L C T) / peak
 with N the parameters, L the layers, C the width, T the tokens of a sequence, and as peak 989 TFLOP/s (the data
 sheet's dense bf16 of an H100 or H200) and, with --rate, the best matrix rate measured in the same run.
@@ -56,8 +57,9 @@ def measure(args, model):
         worker.close()
     medians = [statistics.median(column) for column in zip(*rows)]
     flops = medians[0] * answer["flops_per_token"]
+    idle = 1 - sum(answer["kernel_seconds"]) / sum(answer["seconds"])
     row = [model, f"{micro} x {accumulation} x {CONTEXT}", f"{medians[0]:,.0f}", f"{100 * flops / PEAK:.1f} %",
-           f"{100 * flops / args.rate / 1e12:.1f} %" if args.rate else "",
+           f"{100 * flops / args.rate / 1e12:.1f} %" if args.rate else "", f"{100 * idle:.1f} %",
            f"{answer['planned_bytes'] / 2**30:.1f} GiB"]
     if not args.without_pytorch:
         ratios = [a / b for a, b in rows]
@@ -74,7 +76,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--without-pytorch", action="store_true")
     args = parser.parse_args()
-    heads = ["model, bf16", "batch", "tokens/s", "MFU of 989", "MFU of measured", "arena"]
+    heads = ["model, bf16", "batch", "tokens/s", "MFU of 989", "MFU of measured", "GPU idle", "arena"]
     heads += [] if args.without_pytorch else ["PyTorch tokens/s", "Fusor / PyTorch"]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for model in args.models:

@@ -4,9 +4,9 @@
 //   train_step_bench [--section.key=value]...     the keys of a recipe; its preset is gpt2-124m
 //
 // Reads lines from standard input; each holds a number of steps to take. Answers each with one line
-// of JSON: {"seconds": [of each step], "kernel_seconds": [of its operators; 0 on a GPU], "loss":
-// of the last, "planned_bytes": of the arena, "flops_per_token": see launch/trainer.h}. Threads:
-// OMP_NUM_THREADS.
+// of JSON: {"seconds": [of each step], "kernel_seconds": [of its operators; on a GPU from the start
+// of the first to the end of the last], "loss": of the last, "planned_bytes": of the arena,
+// "flops_per_token": see launch/trainer.h}. Threads: OMP_NUM_THREADS.
 #include <chrono>
 #include <exception>
 #include <iostream>
