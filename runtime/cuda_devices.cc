@@ -1,5 +1,7 @@
 #include "runtime/cuda_devices.h"
 
+#include <cstdlib>
+
 #include "runtime/cuda.h"
 #include "runtime/error.h"
 
@@ -38,7 +40,12 @@ CudaDevices::Gpu describe(int index) {
   return gpu;
 }
 
+// By default the driver feeds a GPU through 8 queues. Streams beyond share one, where the exchange
+// of one group would stand behind that of another, which may be waiting for it at another rank.
+void ask_for_queues() { ::setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0); }
+
 CudaDevices ask_driver() {
+  ask_for_queues();  // read when the driver starts
   CudaDevices found;
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);

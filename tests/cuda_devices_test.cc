@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "runtime/cuda.h"
 #include "tests/thrown_by.h"
 
@@ -55,6 +57,11 @@ TEST(CudaDevices, ThatCannotBeTaken) {
   EXPECT_EQ(why_not_taken(kNew, cudaErrorMemoryAllocation),
             "has not even the memory to begin with");
   EXPECT_THAT(why_not_taken(kNew, cudaErrorUnknown), HasSubstr("cannot be used: "));
+}
+
+TEST(CudaDevices, AreAskedForAQueueForEachStream) {
+  cuda_devices();
+  EXPECT_TRUE(std::getenv("CUDA_DEVICE_MAX_CONNECTIONS"));
 }
 
 TEST(CudaDevices, AreNamedByTheirPlace) {
