@@ -149,7 +149,9 @@ class LayoutComparison {
   std::function<Device(const RunSize&, int)> device_for(const Config& config) const {
     if (placement_.gpu < 0) return {};
     return [&config](const RunSize& size, int rank) {
-      return Device::cuda(cuda_device_of(rank), rehearse(config, size, rank).memory);
+      const int gpu = cuda_device_of(rank);
+      use_cuda_device(gpu);  // which the rehearsal asks about its kernels
+      return Device::cuda(gpu, rehearse(config, size, rank).memory);
     };
   }
 
