@@ -54,8 +54,13 @@ struct Rotate {
 
   template <int N>
   __device__ void at(std::int64_t r, std::int64_t c) const {
-    const std::int64_t head = c / half, i = c % half, at = r * cols + head * 2 * half + i;
-    auto a = cuda::load<N>(x + at), b = cuda::load<N>(x + at + half);
+    using Part = cuda::Vector<T, N>;
+    const std::int64_t head = c / half, i = c % half;
+    // In vectors: from an index of elements nvcc makes stores of single elements.
+    const std::int64_t at = (r * cols + head * 2 * half + i) / N, upper = half / N;
+    const Part* from = reinterpret_cast<const Part*>(x) + at;
+    Part* to = reinterpret_cast<Part*>(y) + at;
+    auto a = cuda::load<N>(from->at), b = cuda::load<N>(from[upper].at);
     if (head < turned) {
       const std::int64_t row = (first_row + r) % local_len;
       const auto cosine = cuda::read<N>(table + row * 2 * half + i),
@@ -67,8 +72,8 @@ struct Rotate {
         b.at[k] = bk * cosine.at[k] + ak * sine.at[k];
       }
     }
-    cuda::store<N>(y + at, a);
-    cuda::store<N>(y + at + half, b);
+    cuda::store<N>(to->at, a);
+    cuda::store<N>(to[upper].at, b);
   }
 };
 
