@@ -2,6 +2,7 @@
 # Builds Fusor with CUDA for other machines and packs it, its GPU tests and benchmarks, and every library they need but
 # glibc, the driver, cuBLAS, cuDNN and NCCL:
 #   ./launch/bundle.sh [FOLDER] [CMAKE ARGUMENTS]     FOLDER is build/bundle unless given
+#   ./launch/bundle.sh build/bundle -DCMAKE_CUDA_ARCHITECTURES=90        for H100 and H200 alone: much smaller
 # Copy FOLDER to a machine with the same or a newer glibc (2.36 if built on Debian 12) and a GPU; there
 #   FOLDER/run fusor train RECIPE.ini                 or: FOLDER/run mpirun -np 2 fusor train RECIPE.ini
 #   FOLDER/run gpu_tests.sh                           the GPU tests;  FOLDER/run gpu.sh   the benchmarks
@@ -35,7 +36,7 @@ plugins() {
 }
 
 step "Configuring" build/logs/bundle-configure.log cmake --preset cuda -B "$build" -DFUSOR_CPU_ARCH=x86-64-v3 \
-  -DFUSOR_STATIC_HDF5=ON "$@"
+  -DFUSOR_STATIC_HDF5=ON -DCMAKE_CUDA_FLAGS=--compress-mode=size "$@"
 step "Building $build (minutes, the first time)" build/logs/bundle-build.log \
   cmake --build "$build" --target fusor gpu_programs
 
