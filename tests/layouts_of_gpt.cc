@@ -8,6 +8,7 @@
 #include "launch/rehearsal.h"
 #include "launch/saver.h"
 #include "models/gpt.h"
+#include "runtime/cuda_devices.h"
 #include "tests/near.h"
 
 namespace fusor::layouts_of_gpt {
@@ -57,7 +58,8 @@ Trial trial_of(const Config& config, std::int64_t first_step, std::int64_t steps
               [=](const RunSize& size, int rank) {
                 const MemoryPlan plan = rehearse(config, size, rank).memory;
                 planned->at(static_cast<std::size_t>(rank)) = plan.bytes;
-                if (config.train.device == TrainDevice::cuda) return Device::cuda(0, plan);
+                if (config.train.device == TrainDevice::cuda)
+                  return Device::cuda(cuda_device_of(rank), plan);
                 return Device::arena(plan);
               },
           .end =

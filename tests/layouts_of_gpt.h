@@ -12,8 +12,8 @@ constexpr std::int64_t kSteps = 10;
 // Micro-batches of one sample, eight a step; `layout` as in launch/layout_text.h.
 Config config_of(Kind kind, DType dtype, const std::string& layout);
 
-// The recipe's steps from `first_step` on, where train.device says (ranks share the first GPU;
-// auto: the CPU). Expects every rank's memory to be what was planned.
+// The recipe's steps from `first_step` on, where train.device says (each rank has a GPU
+// while they last; auto: the CPU). Expects every rank's memory to be what was planned.
 Trial trial_of(const Config& config, std::int64_t first_step = 0, std::int64_t steps = kSteps);
 
 // Trains the first `steps` and saves the run in `folder`; trains from such a checkpoint on.

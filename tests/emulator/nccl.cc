@@ -252,6 +252,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
   return with_comm(comm, [](Machine&, ncclComm& c) {
     c.aborted = true;
+    c.waiting.clear();  // which holds the communicator
     c.clique->error = ncclRemoteError;
     ++library().counts.aborted;
     library().comms.erase(&c);
