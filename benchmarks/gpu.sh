@@ -7,6 +7,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 programs=${1:-$(dirname "$(command -v ops_bench || echo "$here/../build/cuda/benchmarks/ops_bench")")}
 python=${PYTHON:-python3}
+command -v nvidia-smi >/dev/null || { echo "gpu.sh: no nvidia-smi here, so no NVIDIA driver and no GPU" >&2; exit 1; }
 section() { printf '\n## %s\n\n' "$1"; }
 
 echo "# GPU benchmarks, $(date -I)"
