@@ -84,10 +84,13 @@ function(fusor_test name)
       return()
     endif()
     add_dependencies(emulated_tests ${name}_test)
+    set(environment OMP_NUM_THREADS=1)  # kernels run on the thread that waits for them
+  else()
+    set(environment OMP_WAIT_POLICY=passive)  # tests share cores
   endif()
   if(NOT arg_RANKS)
     gtest_discover_tests(${name}_test NO_PRETTY_VALUES TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120 ENVIRONMENT "OMP_WAIT_POLICY=passive")  # tests share cores
+      PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120 ENVIRONMENT ${environment})
     return()
   endif()
   foreach(ranks ${arg_RANKS})
