@@ -1,10 +1,10 @@
 #!/bin/bash
 # Runs a program of the bundle that lies beside this script:
 #   ./run fusor --version        ./run mpirun -np 2 fusor train RECIPE.ini        ./run --list
-# It is unpacked once, into FUSOR_BUNDLE_DIR or a folder of this user's under /tmp.
+# It is unpacked once, into FUSOR_BUNDLE_DIR or the user's cache: where all nodes see that, for all of them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-root=${FUSOR_BUNDLE_DIR:-/tmp/fusor-$(id -u)}/@VERSION@
+root=${FUSOR_BUNDLE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/fusor}/@VERSION@
 if [[ ! -e $root/complete ]]; then
   mkdir -p "$(dirname "$root")"
   fresh=$(mktemp -d "$root.XXXXXX")

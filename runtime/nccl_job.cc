@@ -51,7 +51,7 @@ void NcclJob::require_healthy() const {
 void NcclJob::fail(std::exception_ptr failure) noexcept {
   failure_ = std::move(failure);
   // As a group, which NCCL ends all at once from 2.22 on: an abort frees memory, for which CUDA
-  // waits for the kernels of the other channels (NCCL, issue 1013).
+  // waits for the kernels of the other channels (https://github.com/NVIDIA/nccl/issues/1013).
   library_.group_start();
   for (NcclChannel* channel : channels_) channel->abort();
   library_.group_end();

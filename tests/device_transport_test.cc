@@ -7,6 +7,7 @@
 #include "runtime/nccl_transport.h"
 #include "runtime/staged_transport.h"
 #include "runtime/world.h"
+#include "tests/cuda_gpu.h"
 #include "tests/transport_rows.h"
 
 namespace fusor {
@@ -29,14 +30,12 @@ void run_rows(Group (*over)(const Group&, const Device&)) {
   });
 }
 
-TEST(DeviceTransports, StagedRows) {
-  if (cuda_device_of(0) < 0) GTEST_SKIP() << "no GPU";
-  run_rows(staged);
-}
+class DeviceTransports : public OnCuda {};
+
+TEST_F(DeviceTransports, StagedRows) { run_rows(staged); }
 
 // A result is copied from its buffer some time after the wait: the next must not come to lie there.
-TEST(DeviceTransports, BuffersAreReadBeforeTheyAreWrittenAgain) {
-  if (cuda_device_of(0) < 0) GTEST_SKIP() << "no GPU";
+TEST_F(DeviceTransports, BuffersAreReadBeforeTheyAreWrittenAgain) {
   run_ranks(2, [](World& world) {
     const Device device = Device::cuda(cuda_device_of(world.rank()), /*poison=*/true);
     const Group group = staged(world.group(), device);
@@ -54,7 +53,7 @@ TEST(DeviceTransports, BuffersAreReadBeforeTheyAreWrittenAgain) {
   });
 }
 
-TEST(DeviceTransports, NcclRows) {
+TEST_F(DeviceTransports, NcclRows) {
   const std::string missing = why_no_nccl();
   if (!missing.empty()) GTEST_SKIP() << missing;
   if (std::ssize(cuda_devices().gpus) < kRanks) GTEST_SKIP() << "a GPU for each rank";

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "launch/saver.h"
-#include "runtime/cuda_devices.h"
+#include "tests/cuda_gpu.h"
 #include "tests/layouts_of_gpt.h"
 #include "tests/temporary_folder.h"
 
@@ -15,12 +15,7 @@ using namespace layouts_of_gpt;
 constexpr std::int64_t kFewSteps = 3;
 constexpr double kRounding = 1e-5;
 
-class TrainedOnCuda : public testing::Test {
- protected:
-  void SetUp() override {
-    if (cuda_device_of(0) < 0) GTEST_SKIP() << cuda_devices().why_none;
-  }
-};
+class TrainedOnCuda : public OnCuda {};
 
 // Two blocks, four micro-batches a step.
 Config tiny(Kind kind, TrainDevice device, const std::string& layout = "") {
