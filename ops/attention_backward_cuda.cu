@@ -34,14 +34,19 @@ __global__ void delta_kernel(Backward<T, D> f, acc_t<T>* delta) {
   if (threadIdx.x % kWarp == 0) delta[at] = sum;
 }
 
+// Columns of the weights that shared memory holds at once: in f64 half of them, since a block has
+// 99 KiB on GPUs of compute capability 8.6 and 8.9.
+template <class A>
+inline constexpr int kWeights = std::is_same_v<A, double> ? kTile / 2 : kTile;
+
 template <class A, int kDims>
 struct BackwardTiles {
   static constexpr int kRows = kTile * tile_row<A>(kDims);
-  static constexpr std::size_t kBytes = (4 * kRows + kTile * kWeightRow<A>)*sizeof(A);
+  static constexpr std::size_t kBytes = (4 * kRows + kTile * kWeightRow<A, kWeights<A>>)*sizeof(A);
 
   A *q = dynamic_shared<A>(), *dy = q + kRows;  // [kTile queries, kDims]
   A *k = dy + kRows, *v = k + kRows;            // [kTile keys, kDims]
-  A* weights = v + kRows;                       // [kTile, kTile]
+  A* weights = v + kRows;                       // [kTile, kWeights]
 };
 
 // A tile of queries of one head and a tile of keys.
@@ -117,14 +122,19 @@ __device__ void weigh(const Backward<T, D>& f, const Pair& pair, A (&p)[kEach][k
 template <int kDims, class A>
 __device__ void add_product(const A (&weights)[kEach][kEach], A* shared, const A* rows,
                             A (&sum)[kEach][kDims / kSide]) {
-  __syncwarp();  // the weights before these have been read, by the half warp that wrote them
+  constexpr int kN = kWeights<A>, kAtOnce = kN / kSide;
 #pragma unroll
-  for (int i = 0; i < kEach; ++i)
+  for (int first = 0; first < kEach; first += kAtOnce) {
+    __syncwarp();  // the weights before these have been read, by the half warp that wrote them
 #pragma unroll
-    for (int j = 0; j < kEach; ++j)
-      shared[(tile_y() + kSide * i) * kWeightRow<A> + tile_x() + kSide * j] = weights[i][j];
-  __syncwarp();
-  multiply<kDims>(shared, rows, kTile, sum);
+    for (int i = 0; i < kEach; ++i)
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j)
+        shared[(tile_y() + kSide * i) * kWeightRow<A, kN> + tile_x() + kSide * j] =
+            weights[i][first + j];
+    __syncwarp();
+    multiply<kDims, kN>(shared, rows + first * kSide * tile_row<A>(kDims), kN, sum);
+  }
 }
 
 // to = (add ? to : 0) + scale * sum, for a tile's rows of one head
@@ -143,9 +153,11 @@ __device__ void put_rows(const Heads<D>& to, const Pair& at, std::int64_t head, 
   }
 }
 
-// Two blocks of small tiles fit an SM, and one of large ones.
+// Two blocks of small tiles fit an SM, and one of large ones. f64 needs more registers than two
+// leave it.
 template <class A, int kDims>
-inline constexpr int kBlocks = BackwardTiles<A, kDims>::kBytes <= (100 << 10) ? 2 : 1;
+inline constexpr int kBlocks =
+    !std::is_same_v<A, double> && BackwardTiles<A, kDims>::kBytes <= (100 << 10) ? 2 : 1;
 
 // A part of the columns of dq, of a tile of queries. The longest come first.
 template <int kDims, class T, class D>
@@ -219,7 +231,7 @@ void attention_backward_tiles(Cuda on, const AttentionShape& s, const Visible& v
   constexpr int kWarps = 8;
   run(on, {.blocks = ceil_div(s.batch * s.heads * s.seq_len, kWarps), .threads = kWarps * kWarp},
       delta_kernel<T, D>, f, delta);
-  on_tile_dims<A>(s.head_dim, [&]<int kDims> {
+  on_tile_dims<BackwardTiles, A>(s.head_dim, [&]<int kDims> {
     Grid grid{.blocks = s.batch * s.heads * ceil_div(s.seq_len, kTile),
               .threads = kTileThreads,
               .shared = BackwardTiles<A, kDims>::kBytes,

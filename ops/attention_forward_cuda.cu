@@ -174,7 +174,7 @@ void attention_tiles(Cuda on, const AttentionShape& s, const Visible& visible,
   using A = acc_t<T>;
   const bool wide_in = s.head_dim % kVector<T> == 0 && is_wide(in);
   const Forward<T, Y> f{s, visible, in, to, wide_in, is_wide(to.y)};
-  on_tile_dims<A>(s.head_dim, [&]<int kDims> {
+  on_tile_dims<ForwardTiles, A>(s.head_dim, [&]<int kDims> {
     run(on,
         {.blocks = s.batch * s.heads * ceil_div(s.seq_len, kTile),
          .threads = kTileThreads,

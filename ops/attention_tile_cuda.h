@@ -8,12 +8,13 @@
 namespace fusor::ops::cuda {
 
 // Calls f.template operator()<kDims>() with the columns of a tile that hold head_dim, or a part of
-// it that fits shared memory: longer heads are taken in several parts.
-template <class A, class F>
+// it: longer heads are taken in several. Tiles<A, kDims> must fit the shared memory of the device;
+// the smallest do on every GPU.
+template <template <class, int> class Tiles, class A, class F>
 void on_tile_dims(std::int64_t head_dim, F&& f) {
   if constexpr (std::is_same_v<A, double>)
     f.template operator()<32>();
-  else if (head_dim <= 64)
+  else if (head_dim <= 64 || Tiles<A, 128>::kBytes > most_shared_memory())
     f.template operator()<64>();
   else
     f.template operator()<128>();

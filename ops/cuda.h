@@ -112,7 +112,7 @@ struct Grid {
   std::int64_t rows = 1;   // blockIdx.y; at most 65535
 };
 
-// Queues kernel(args...). Throws Error if CUDA refuses.
+// Queues kernel(args...). Throws Error if CUDA refuses, or the device has less shared memory.
 template <class... Params, class... Args>
 void run(Cuda on, const Grid& grid, void (*kernel)(Params...), Args&&... args) {
   if (grid.blocks == 0 || grid.rows == 0) return;
@@ -120,10 +120,7 @@ void run(Cuda on, const Grid& grid, void (*kernel)(Params...), Args&&... args) {
           grid.blocks, " x ", grid.rows, " blocks");
   constexpr std::size_t kWithoutAsking = 48 << 10;
   if (grid.shared > kWithoutAsking)
-    check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(grid.shared)),
-               "shared memory of a kernel");
+    ask_for_shared_memory(reinterpret_cast<const void*>(kernel), grid.shared);
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.rows));
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));

@@ -24,8 +24,8 @@ inline constexpr int tile_row(int columns) {
   return columns + kVector<A>;
 }
 // Of a tile that is written element by element and read by rows.
-template <class A>
-inline constexpr int kWeightRow = kTile + 64 / static_cast<int>(sizeof(A));
+template <class A, int kColumns = kTile>
+inline constexpr int kWeightRow = kColumns + 64 / static_cast<int>(sizeof(A));
 
 template <class A>
 __device__ const Vector<A, kVector<A>>& vector_at(const A* p) {
@@ -91,20 +91,21 @@ __device__ int tile_column(int vector) {
 }
 
 // sum[i][..] += weights[y + 16 i, :] rows[:, ..] over the first `depth` rows, rounded up to whole
-// vectors, of tile `rows` of kColumns columns.
-template <int kColumns, int kI, class A>
+// vectors, of tile `rows` of kColumns columns. kWeights: columns of the tile of weights.
+template <int kColumns, int kWeights = kTile, int kI, class A>
 __device__ void multiply(const A* weights, const A* rows, int depth,
                          A (&sum)[kI][kColumns / kSide]) {
   constexpr int kV = kVector<A>, kRow = tile_row<A>(kColumns);
   constexpr int kVectors = kColumns / kSide / kV;
   static_assert(kColumns % (kSide * kV) == 0);
-  weights += tile_y() * kWeightRow<A>;
+  weights += tile_y() * kWeightRow<A, kWeights>;
   rows += tile_column<A>(0);
 #pragma unroll 1
   for (int d = 0; d < depth; d += kV) {
     Vector<A, kV> weight[kI];
 #pragma unroll
-    for (int i = 0; i < kI; ++i) weight[i] = vector_at(weights + i * kSide * kWeightRow<A> + d);
+    for (int i = 0; i < kI; ++i)
+      weight[i] = vector_at(weights + i * kSide * kWeightRow<A, kWeights> + d);
 #pragma unroll
     for (int u = 0; u < kV; ++u)
 #pragma unroll

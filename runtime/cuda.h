@@ -1,6 +1,7 @@
 #pragma once
 #include <cuda_runtime.h>
 
+#include <cstddef>
 #include <source_location>
 #include <string>
 
@@ -28,6 +29,11 @@ CudaStream make_stream();       // does not wait for the default stream
 
 // What is queued on `later` from now on begins when what is on `earlier` now is done.
 void wait_for(cudaStream_t later, cudaStream_t earlier, const CudaEvent& event);
+
+// Bytes of shared memory that a block can have on this thread's device, where its kernel asks.
+std::size_t most_shared_memory();
+// Asks for `kernel`. Throws Error that names it and the device where that has less.
+void ask_for_shared_memory(const void* kernel, std::size_t bytes);
 
 // What a person is told: why there is no GPU, with the driver's CUDA version (0: no driver); why
 // one is not for Fusor, or nothing; why it cannot be taken into use.

@@ -13,7 +13,7 @@ struct KernelFault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-inline constexpr std::size_t kMostShared = 227 << 10;    // bytes a block can ask for
+inline constexpr std::size_t kMostShared = 227 << 10;    // bytes of shared memory of a block
 inline constexpr std::size_t kSharedUnasked = 48 << 10;  // without cudaFuncSetAttribute
 inline constexpr unsigned kMostThreads = 1024;           // of a block
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "emulated/control.h"
+#include "tests/emulator/block.h"
 #include "tests/emulator/machine.h"
 
 namespace fusor::emulator {
@@ -35,7 +36,9 @@ void refuse_during_capture(Machine& m) {
 
 }  // namespace
 
-Machine::Machine() : gpus(number("FUSOR_EMULATED_GPUS", 1)) {
+Machine::Machine()
+    : gpus(number("FUSOR_EMULATED_GPUS", 1)),
+      most_shared(std::min(number("FUSOR_EMULATED_SHARED", kMostShared), kMostShared)) {
   for (std::size_t i = 0; i < gpus.size(); ++i) {
     gpus[i].capacity = number("FUSOR_EMULATED_MEMORY", std::size_t{4} << 30);
     gpus[i].null_stream = std::make_shared<CUstream_st>();

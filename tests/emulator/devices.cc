@@ -54,7 +54,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* to, int index) {
     p.uuid.bytes[15] = static_cast<char>(index + 1);
     p.totalGlobalMem = m.gpus[static_cast<std::size_t>(index)].capacity;
     p.sharedMemPerBlock = kSharedUnasked;
-    p.sharedMemPerBlockOptin = kMostShared;
+    p.sharedMemPerBlockOptin = m.most_shared;
     p.sharedMemPerMultiprocessor = std::size_t{228} << 10;
     p.major = 9, p.minor = 0;
     p.multiProcessorCount = 132;

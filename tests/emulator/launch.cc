@@ -67,10 +67,16 @@ using namespace fusor::emulator;
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   return call(During::allowed, [=](Machine& m) {
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return;
-    expect(value >= 0 && static_cast<std::size_t>(value) <= kMostShared,
+    expect(value >= 0 && static_cast<std::size_t>(value) <= m.most_shared,
            std::to_string(value) + " bytes of shared memory for a block");
     m.shared_of_kernel[kernel] = static_cast<std::size_t>(value);
   });
+}
+
+// What is known of it: the operator that it is for.
+cudaError_t cudaFuncGetName(const char** name, const void*) {
+  *name = ranges.empty() ? "without a name" : ranges.back().c_str();
+  return cudaSuccess;
 }
 
 int nvtxRangePushA(const char* name) {

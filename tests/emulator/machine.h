@@ -77,6 +77,7 @@ struct Machine {
   std::map<std::uintptr_t, std::size_t> host;           // page-locked memory
   std::vector<std::shared_ptr<Capture>> captures;       // going on
   std::map<const void*, std::size_t> shared_of_kernel;  // bytes it asked for
+  std::size_t most_shared;                              // bytes that a block can ask for
   bool reversed = false;
 };
 Machine& machine();

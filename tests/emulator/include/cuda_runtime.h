@@ -15,7 +15,9 @@
 //   stays until cudaDeviceReset, as it does in CUDA.
 // - Memory is poisoned when it is given out and when it is taken back.
 // Environment: FUSOR_EMULATED_GPUS, how many there are (1); FUSOR_EMULATED_MEMORY, bytes of each
-// (4 GiB); FUSOR_EMULATOR_ORDER=reverse, which runs blocks and threads from the last to the first.
+// (4 GiB); FUSOR_EMULATED_SHARED, bytes of shared memory that a block can ask for, at most and by
+// default an H200's 227 KiB; FUSOR_EMULATOR_ORDER=reverse, which runs blocks and threads from the
+// last to the first.
 #define CUDART_VERSION 13000
 
 enum cudaError_t {
@@ -171,6 +173,7 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs;
 };
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value);
+cudaError_t cudaFuncGetName(const char** name, const void* kernel);
 namespace fusor::emulator {
 // thread: what one thread of the grid does.
 cudaError_t launch(const cudaLaunchConfig_t&, const void* kernel, std::function<void()> thread);
