@@ -1,12 +1,18 @@
 # FUSOR_CUDA=ON: the compiler, the toolkit's headers and its static runtime. cuBLAS, cuDNN and NCCL are loaded by the
 # program when it finds a GPU, so here only their headers are needed.
 if(FUSOR_CUDA STREQUAL ON)
-  if(NOT CMAKE_CUDA_ARCHITECTURES AND NOT EXISTS /dev/nvidiactl)
-    set(CMAKE_CUDA_ARCHITECTURES 80 90 100)  # "native", the default, needs a GPU to ask
-  elseif(NOT CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES native)
+  include(cmake/cuda_architectures.cmake)
+  find_program(CMAKE_CUDA_COMPILER NAMES $ENV{CUDACXX} nvcc HINTS $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES bin REQUIRED)
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch OUTPUT_VARIABLE known COMMAND_ERROR_IS_FATAL ANY)
+  set(gpu OFF)
+  if(EXISTS /dev/nvidiactl)
+    set(gpu ON)
   endif()
-  set(CMAKE_CUDA_ARCHITECTURES ${CMAKE_CUDA_ARCHITECTURES} CACHE STRING "Compute capabilities: native, or 80;90;100")
+  fusor_cuda_architectures(architectures why_not GIVEN ${CMAKE_CUDA_ARCHITECTURES} KNOWN "${known}" GPU ${gpu})
+  if(why_not)
+    message(FATAL_ERROR "${why_not}")
+  endif()
+  set(CMAKE_CUDA_ARCHITECTURES ${architectures} CACHE STRING "Compute capabilities: native, or 80;90;100")
   enable_language(CUDA)
   set(CMAKE_CUDA_EXTENSIONS OFF)
   find_package(CUDAToolkit 12.4 REQUIRED)

@@ -3,6 +3,8 @@ foreach(check layers sizes)
   add_test(NAME repository.${check} COMMAND ${CMAKE_COMMAND} -P cmake/check_${check}.cmake
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endforeach()
+add_test(NAME repository.cuda_architectures COMMAND ${CMAKE_COMMAND} -P tests/cuda_architectures.cmake
+         WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 # Every public header compiles alone, with nothing but its own target's include folders; and all of
 # them compile together, in one translation unit.
 get_property(libraries GLOBAL PROPERTY FUSOR_LIBRARIES)
