@@ -1,37 +1,13 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "ops/cpu.h"
+#include "ops/cpu_log_sum_exp.h"
 #include "ops/cpu_math.h"
 #include "ops/cross_entropy.h"
 #include "ops/cross_entropy_kernels.h"
 
 namespace fusor::ops::kernels {
-namespace {
-
-// The row comes from memory once: each chunk's maximum is found, then its exponentials are summed
-// while it lies in the cache.
-template <class T>
-double log_sum_exp(const T* x, std::int64_t n) {
-  using A = acc_t<T>;
-  constexpr std::int64_t kChunk = 2048;
-  A max = std::numeric_limits<A>::lowest();  // not -inf, which would turn logits of -inf into NaN
-  double sum = 0;
-  for (std::int64_t begin = 0; begin < n; begin += kChunk) {
-    const std::int64_t end = std::min(begin + kChunk, n);
-    A top = max, part = 0;
-#pragma omp simd reduction(max : top)
-    for (std::int64_t i = begin; i < end; ++i) top = std::max(top, cpu::load(x[i]));
-#pragma omp simd reduction(+ : part)
-    for (std::int64_t i = begin; i < end; ++i) part += cpu::exp(cpu::load(x[i]) - top);
-    sum = sum * std::exp(static_cast<double>(max) - static_cast<double>(top)) + part;
-    max = top;
-  }
-  return max + std::log(sum);
-}
-
-}  // namespace
 
 template <class T>
 void cross_entropy_known(Cpu, std::int64_t rows, std::int64_t vocab, std::int64_t first,
@@ -41,7 +17,7 @@ void cross_entropy_known(Cpu, std::int64_t rows, std::int64_t vocab, std::int64_
       const T* x = logits + r * vocab;
       const std::int64_t target = targets[r] - first;
       const bool counts = targets[r] != kIgnoredTarget;
-      known[r] = counts ? log_sum_exp(x, vocab) : 0;
+      known[r] = counts ? cpu::log_sum_exp(x, vocab) : 0;
       known[rows + r] = counts && 0 <= target && target < vocab ? cpu::load(x[target]) : 0;
     }
   });

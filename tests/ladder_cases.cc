@@ -82,10 +82,8 @@ Tensor with_another_shard(const Tensor& known) {
 // Of a sum and its norm, with a gradient from each.
 Var both(const AddNorm& of) { return add(of.sum, of.y); }
 
-}  // namespace
-
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all = {
+std::vector<Case> common_cases() {
+  return {
       {"add",
        {activation({3, 7}), activation({3, 7})},
        [](const Vars& v) { return add(v[0], v[1]); }},
@@ -233,6 +231,17 @@ const std::vector<Case>& cases() {
                               with_another_shard);
        }},
   };
+}
+
+}  // namespace
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = [] {
+    std::vector<Case> list = common_cases();
+    for (const auto& family : {speech_cases})
+      for (Case& c : family()) list.push_back(std::move(c));
+    return list;
+  }();
   return all;
 }
 

@@ -7,4 +7,7 @@ namespace fusor::ladder {
 // shared out to threads, once at a shape that is.
 const std::vector<Case>& cases();
 
+// Those of one family, which cases() has too.
+std::vector<Case> speech_cases();
+
 }  // namespace fusor::ladder

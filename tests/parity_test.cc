@@ -4,11 +4,11 @@
 #include <cmath>
 #include <vector>
 
-#include "io/safetensors.h"
 #include "launch/trainer.h"
 #include "models/gpt.h"
 #include "runtime/device.h"
 #include "runtime/world.h"
+#include "tests/golden.h"
 #include "tests/near.h"
 
 // The same weights, tokens and optimizer as tests/golden/make_gpt.py gives PyTorch: losses and
@@ -17,23 +17,6 @@ namespace fusor {
 namespace {
 
 constexpr double kTolerance = 1e-5;  // relative, f32 against f32 of other kernels
-
-class Golden {
- public:
-  explicit Golden(const std::string& shape) : file_(FUSOR_GOLDEN "/" + shape + ".safetensors") {}
-
-  template <class T>
-  std::vector<T> read(const std::string& name) const {
-    const SafetensorsEntry& entry = file_.at(name);
-    EXPECT_EQ(entry.dtype, dtype_of<T>) << name;
-    std::vector<T> values((entry.end - entry.begin) / sizeof(T));
-    file_.read(entry, 0, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
-
- private:
-  SafetensorsFile file_;
-};
 
 Config config_of(const std::string& shape, std::int64_t micro_batch, std::int64_t accumulation,
                  Reduce reduce) {

@@ -14,13 +14,13 @@ Shapes and hyperparameters stand in the file's metadata. Weight decay is on matr
 In "gpt2" the gradients of attn.k.bias are zero but for rounding: softmax ignores what is added to a whole row.
 """
 
-import json
 import math
 import pathlib
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from golden import write_safetensors
 
 STEPS, BATCH, T, V, LAYERS, C, HEADS = 20, 4, 16, 96, 2, 32, 4
 COMMON = dict(steps=STEPS, batch=BATCH, context=T, vocabulary=V, layers=LAYERS, width=C, heads=HEADS, norm_eps=1e-5,
@@ -145,18 +145,6 @@ def train(weights, tokens, targets, shape, llama, dtype):
         optimizer.step()
         losses.append(loss.item())
     return dict(golden, losses=np.array(losses), grad_norms=np.array(norms))
-
-
-def write_safetensors(path, tensors, metadata):
-    names = {"float32": "F32", "int32": "I32"}
-    header, blobs, end = {"__metadata__": {k: str(v) for k, v in metadata.items()}}, [], 0
-    for name, array in tensors.items():
-        blobs.append(np.ascontiguousarray(array).tobytes())
-        begin, end = end, end + len(blobs[-1])
-        header[name] = {"dtype": names[str(array.dtype)], "shape": array.shape, "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
 
 
 def largest_error(a, b):
