@@ -6,13 +6,12 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <string_view>
 
 #include "io/checksum.h"
-#include "io/file.h"
 #include "io/output_file.h"
 #include "io/shard.h"
+#include "io/text_files.h"
 #include "runtime/error.h"
 #include "runtime/random.h"
 
@@ -20,49 +19,6 @@ namespace fusor {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
-
-std::vector<std::string> list_files(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    if (!fs::is_directory(input)) {
-      files.push_back(input);
-      continue;
-    }
-    const auto before = std::ssize(files);
-    for (const auto& entry : fs::recursive_directory_iterator(input))
-      if (entry.is_regular_file()) files.push_back(entry.path().string());
-    require(std::ssize(files) > before, "there are no files in the folder ", input);
-    std::sort(files.begin() + before, files.end());
-  }
-  return files;
-}
-
-// Calls `take` with each document of a file, its separator included, in order.
-void for_each_document(const std::string& path, const std::string& separator,
-                       const std::function<void(std::string_view)>& take) {
-  const File file(path);
-  const std::uint64_t size = file.size();
-  std::string pending;       // bytes read of a document that has not ended
-  std::size_t searched = 0;  // of them, those where no separator begins
-  for (std::uint64_t at = 0; at < size;) {
-    const auto n = std::min<std::uint64_t>(kReadBytes, size - at);
-    pending.resize(pending.size() + n);
-    file.read(std::as_writable_bytes(std::span(pending).last(n)), at);
-    at += n;
-    std::size_t begin = 0;
-    for (std::size_t end = searched; !separator.empty(); begin = end, searched = end) {
-      end = pending.find(separator, searched);
-      if (end == std::string::npos) break;
-      end += separator.size();
-      take(std::string_view(pending).substr(begin, end - begin));
-    }
-    pending.erase(0, begin);
-    searched = pending.size() - std::min(pending.size(), separator.size());
-  }
-  if (!pending.empty()) take(pending);
-}
 
 // Gathers the documents of one split and writes a shard whenever one is full.
 class SplitWriter {
@@ -143,7 +99,8 @@ void write_splits(const TextBuildConfig& config, const std::string& folder,
   const RandomKey key = random_key(config.split_seed, "data/split");
   for (const std::string& file : list_files(config.inputs)) {
     ++report.num_files;
-    for_each_document(file, config.separator, [&](std::string_view document) {
+    for_each_part(file, config.separator, [&](const TextPart& part) {
+      const std::string_view document = part.text;
       if (document == config.separator) {
         ++report.num_empty;
         return;

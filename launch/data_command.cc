@@ -7,9 +7,9 @@
 
 #include "io/dataset.h"
 #include "io/shard.h"
-#include "io/text_builder.h"
 #include "launch/arguments.h"
 #include "launch/commands.h"
+#include "launch/data_actions.h"
 #include "runtime/error.h"
 #include "runtime/nearest.h"
 
@@ -20,39 +20,14 @@ namespace po = boost::program_options;
 
 constexpr const char* kUsage =
     "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n"
+    "       fusor data vocab --input FILE... --output FILE [OPTIONS]\n"
     "       fusor data inspect DIR\n"
     "       fusor data verify DIR\n"
     "       fusor data cat DIR [--split NAME]\n\n"
-    "text packs files into a dataset, inspect shows what a dataset holds, verify checks all of "
-    "it, cat writes a split's text.\n";
+    "text packs files into a dataset, vocab makes a vocabulary for WordPiece, inspect shows what a "
+    "dataset holds, verify checks all of it, cat writes a split's text.\n";
 
-bool is_hex_digit(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
-
-// "\n" typed as two characters becomes one, as do \t, \r, \0, \\ and \xHH.
-std::string unescape(const std::string& text) {
-  static constexpr std::string_view kLetters = "ntr0\\", kMeanings("\n\t\r\0\\", 5);
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      result += text[i];
-      continue;
-    }
-    const char letter = ++i < text.size() ? text[i] : ' ';
-    if (letter == 'x' && i + 2 < text.size() && is_hex_digit(text[i + 1]) &&
-        is_hex_digit(text[i + 2])) {
-      result += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
-      i += 2;
-      continue;
-    }
-    const auto known = kLetters.find(letter);
-    require(known != std::string_view::npos, "fusor data text: the separator '", text,
-            "' holds an escape other than \\n \\t \\r \\0 \\\\ \\xHH");
-    result += kMeanings[known];
-  }
-  return result;
-}
-
-// The reverse, for printing on one line; bytes of UTF-8 stay as they are.
+// For printing on one line; bytes of UTF-8 stay as they are.
 std::string escape(std::string_view text) {
   std::string result;
   for (const char c : text) {
@@ -70,54 +45,6 @@ std::string escape(std::string_view text) {
       result += c;
   }
   return '"' + result + '"';
-}
-
-std::string counted(std::int64_t n, const std::string& noun) {
-  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
-}
-
-void print_splits(const Manifest& manifest) {
-  for (const SplitInfo& split : manifest.splits)
-    std::cout << "  " << std::left << std::setw(8) << split.name << std::right
-              << counted(split.num_documents(), "document") << ", "
-              << counted(split.num_tokens(), "token") << ", "
-              << counted(std::ssize(split.shards), "shard") << '\n';
-}
-
-int text(const std::vector<std::string>& args) {
-  TextBuildConfig config;
-  std::string separator = "\\n\\n";
-  std::int64_t shard_mb = config.shard_bytes >> 20;
-  po::options_description options("options");
-  options.add_options()("help", "print this")(
-      "input", po::value(&config.inputs)->multitoken()->composing()->required(),
-      "files to pack, and folders of them")("output", po::value(&config.output)->required(),
-                                            "the dataset's folder; must not exist")(
-      "separator", po::value(&separator)->default_value(separator),
-      "ends a document, with \\n \\t \\xHH understood; empty: each file is one document")(
-      "val-fraction", po::value(&config.val_fraction)->default_value(config.val_fraction, "0.1"),
-      "share of the documents held out in the split 'val'")(
-      "split-seed", po::value(&config.split_seed)->default_value(config.split_seed),
-      "another seed holds out other documents")(
-      "shard-mb", po::value(&shard_mb)->default_value(shard_mb), "MiB of tokens in a shard");
-  if (parse_arguments("fusor data text", args, options).contains("help")) {
-    std::cout
-        << "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n\n"
-           "Packs text into a dataset of byte tokens, split into train and val by document.\n\n"
-        << options;
-    return 0;
-  }
-  require(shard_mb > 0 && shard_mb <= 1 << 20,
-          "fusor data text: --shard-mb must be 1 to 1048576, not ", shard_mb);
-  config.separator = unescape(separator);
-  config.shard_bytes = shard_mb << 20;
-  const TextBuildReport report = build_text_dataset(config);
-  std::cout << "packed " << counted(report.num_files, "file") << " into " << config.output
-            << " (a token is a byte)\n";
-  print_splits(report.manifest);
-  if (report.num_empty > 0)
-    std::cout << "  " << counted(report.num_empty, "empty document") << " dropped\n";
-  return 0;
 }
 
 // The one DIR of `fusor data ACTION DIR`; empty when help was asked for and printed.
@@ -212,19 +139,41 @@ int cat(const std::vector<std::string>& args) {
   return 0;
 }
 
+struct Action {
+  const char* name;
+  int (*run)(const std::vector<std::string>&);
+};
+constexpr Action kActions[] = {{"text", data_text},
+                               {"vocab", data_vocab},
+                               {"inspect", inspect},
+                               {"verify", verify},
+                               {"cat", cat}};
+
 }  // namespace
+
+std::string counted(std::int64_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+void print_splits(const Manifest& manifest) {
+  for (const SplitInfo& split : manifest.splits)
+    std::cout << "  " << std::left << std::setw(8) << split.name << std::right
+              << counted(split.num_documents(), "document") << ", "
+              << counted(split.num_tokens(), "token") << ", "
+              << counted(std::ssize(split.shards), "shard") << '\n';
+}
 
 int data_command(const std::vector<std::string>& args) {
   if (args.empty() || args[0] == "--help") {
     std::cout << kUsage;
     return 0;
   }
-  const std::vector<std::string> rest(args.begin() + 1, args.end());
-  if (args[0] == "text") return text(rest);
-  if (args[0] == "inspect") return inspect(rest);
-  if (args[0] == "verify") return verify(rest);
-  if (args[0] == "cat") return cat(rest);
-  const std::string hint = did_you_mean(args[0], {"text", "inspect", "verify", "cat"});
+  std::vector<std::string> names;
+  for (const Action& action : kActions) {
+    if (args[0] == action.name) return action.run({args.begin() + 1, args.end()});
+    names.emplace_back(action.name);
+  }
+  const std::string hint = did_you_mean(args[0], names);
   raise("fusor data: unknown action \"" + args[0] + "\"" +
         (hint.empty() ? ", fusor data --help lists them all" : hint));
 }

@@ -61,6 +61,19 @@ TEST_F(DataCommand, CatGivesBackEveryDocumentOnce) {
   EXPECT_THAT(refusal({"cat", path("set"), "--split", "test"}), HasSubstr("test"));
 }
 
+TEST_F(DataCommand, MakesAVocabulary) {
+  write("in.txt", numbered_documents(50) + "\xff\n");
+  const std::vector<std::string> args{"vocab",  "--input", path("in.txt"), "--output", path("v"),
+                                      "--size", "50"};
+  EXPECT_THAT(refusal(args), HasSubstr("in.txt: line 101 is not UTF-8"));
+  std::vector<std::string> skipping = args;
+  skipping.insert(skipping.end(), {"--on-bad-sample", "skip"});
+  EXPECT_THAT(run(skipping),
+              AllOf(StartsWith(path("v") + ": 50 pieces of "), HasSubstr("1 line skipped, the")));
+  EXPECT_THAT(read("v"), StartsWith("[PAD]\n[UNK]\n"));
+  EXPECT_THAT(refusal(args), HasSubstr("exists already"));
+}
+
 TEST_F(DataCommand, VerifyNamesEveryBadShard) {
   write("in.txt", numbered_documents(50));
   const std::string set = path("set");
