@@ -41,7 +41,7 @@ struct Tiles {
   }
 };
 
-// Queries [begin, begin + rows) of one head.
+// `rows` queries of one head, from position `begin` of row b of the batch on.
 struct Queries {
   std::int64_t b, h, begin, rows, lanes;
 };
@@ -110,41 +110,48 @@ void spread(const Tiles<A>& t, const Causal& causal, std::int64_t key, std::int6
 
 // Writes or adds dk or dv of one head, and zeroes the rest of its rows.
 template <class D, class A>
-void unpack_keys(const Tiles<A>& t, std::int64_t keys, std::int64_t kv_rows, std::int64_t head_dim,
-                 const A* from, D* to, std::int64_t row, bool add) {
-  unpack(keys, head_dim, from, t.dims, A(1), to, row, add);
-  if (add) return;
-  for (std::int64_t j = keys; j < kv_rows; ++j) std::fill_n(to + j * row, head_dim, D{});
+void unpack_keys(const Tiles<A>& t, const Sequence& of, std::int64_t head_dim, const A* from, D* to,
+                 std::int64_t row, bool add) {
+  unpack(of.keys, head_dim, from, t.dims, A(1), to, row, add);
+  if (!add) clear_rows(of.keys, of.kv_rows, head_dim, to, row);
+}
+
+// Writes or adds dq of a tile of queries, and its share of dk and dv.
+template <class T, class D, class A>
+void differentiate(const Tiles<A>& t, const AttentionShape& s, const Sequence& of,
+                   const AttentionGradient<T, D>& g, std::int64_t b, std::int64_t h,
+                   std::int64_t begin) {
+  const std::int64_t rows = std::min(kTile, of.queries - begin), lanes = round_up(rows, kLanes<A>);
+  load_queries(t, s, g, {b, h, of.q + begin, rows, lanes});
+  // Keys, and those of the last rows that products work on: their weights become 0.
+  const std::int64_t seen = std::min(of.keys, round_up(of.up_to(begin + rows), kTileRows));
+  for (std::int64_t key = 0; key < seen; key += kTile) {
+    const Causal causal{of.first + begin - key, std::min(kTile, seen - key)};
+    weigh(t, causal, key, lanes);
+    spread(t, causal, key, lanes);
+  }
+  transpose(t.dims, lanes, t.dq_t, kTile, t.q, t.dims);
+  unpack(rows, s.head_dim, t.q, t.dims, A(1) / std::sqrt(A(s.head_dim)),
+         g.dqkv.q.at(b, of.q + begin, h), g.dqkv.q.row, g.add_q);
 }
 
 // All queries of one sequence that read one key head.
 template <class T, class D, class A>
-void differentiate(const Tiles<A>& t, const AttentionShape& s, const Visible& visible,
+void differentiate(const Tiles<A>& t, const AttentionShape& s, const Sequence& of,
                    const AttentionGradient<T, D>& g, std::int64_t b, std::int64_t kv_head) {
-  const std::int64_t n = s.seq_len, d = s.head_dim, group = s.heads / s.kv_heads;
-  const std::int64_t all_keys = visible.keys;
-  pack(all_keys, d, g.qkv.k.at(b, 0, kv_head), g.qkv.k.row, A(1), t.k, t.keys, t.dims);
-  pack(all_keys, d, g.qkv.v.at(b, 0, kv_head), g.qkv.v.row, A(1), t.v, t.keys, t.dims);
-  std::fill(t.dk, t.dk + t.keys * t.dims, A(0));
-  std::fill(t.dv, t.dv + t.keys * t.dims, A(0));
-  for (std::int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
-    for (std::int64_t begin = 0; begin < n; begin += kTile) {
-      const std::int64_t rows = std::min(kTile, n - begin), lanes = round_up(rows, kLanes<A>);
-      load_queries(t, s, g, {b, h, begin, rows, lanes});
-      // Keys, and those of the last rows that products work on: their weights become 0.
-      const std::int64_t seen =
-          std::min(all_keys, round_up(visible.up_to(begin + rows), kTileRows));
-      for (std::int64_t key = 0; key < seen; key += kTile) {
-        const Causal causal{visible.first + begin - key, std::min(kTile, seen - key)};
-        weigh(t, causal, key, lanes);
-        spread(t, causal, key, lanes);
-      }
-      transpose(t.dims, lanes, t.dq_t, kTile, t.q, t.dims);
-      unpack(rows, d, t.q, t.dims, A(1) / std::sqrt(A(d)), g.dqkv.q.at(b, begin, h), g.dqkv.q.row,
-             g.add_q);
-    }
-  unpack_keys(t, all_keys, g.kv_rows, d, t.dk, g.dqkv.k.at(b, 0, kv_head), g.dqkv.k.row, g.add_kv);
-  unpack_keys(t, all_keys, g.kv_rows, d, t.dv, g.dqkv.v.at(b, 0, kv_head), g.dqkv.v.row, g.add_kv);
+  const std::int64_t d = s.head_dim, group = s.heads / s.kv_heads;
+  const std::int64_t key_rows = round_up(of.keys, kTileRows);
+  pack(of.keys, d, g.qkv.k.at(b, of.kv, kv_head), g.qkv.k.row, A(1), t.k, key_rows, t.dims);
+  pack(of.keys, d, g.qkv.v.at(b, of.kv, kv_head), g.qkv.v.row, A(1), t.v, key_rows, t.dims);
+  std::fill(t.dk, t.dk + key_rows * t.dims, A(0));
+  std::fill(t.dv, t.dv + key_rows * t.dims, A(0));
+  for (std::int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
+    for (std::int64_t begin = 0; begin < of.queries; begin += kTile)
+      differentiate(t, s, of, g, b, h, begin);
+    if (!g.add_q) clear_rows(of.queries, of.rows, d, g.dqkv.q.at(b, of.q, h), g.dqkv.q.row);
+  }
+  unpack_keys(t, of, d, t.dk, g.dqkv.k.at(b, of.kv, kv_head), g.dqkv.k.row, g.add_kv);
+  unpack_keys(t, of, d, t.dv, g.dqkv.v.at(b, of.kv, kv_head), g.dqkv.v.row, g.add_kv);
 }
 
 }  // namespace
@@ -154,13 +161,17 @@ void attention_backward(Cpu, const AttentionShape& s, const Visible& visible,
                         const AttentionGradient<T, D>& g, std::byte* workspace) {
   using A = acc_t<T>;
   const std::int64_t size = Tiles<A>::size(s.head_dim, visible.keys);
+  const std::int64_t sequences = visible.sequences();
 #pragma omp parallel
   {
     const Tiles<A> t(reinterpret_cast<A*>(workspace) + omp_get_thread_num() * size, s.head_dim,
                      visible.keys);
 #pragma omp for schedule(dynamic)
-    for (std::int64_t task = 0; task < s.batch * s.kv_heads; ++task)
-      differentiate(t, s, visible, g, task / s.kv_heads, task % s.kv_heads);
+    for (std::int64_t task = 0; task < s.batch * s.kv_heads * sequences; ++task) {
+      const std::int64_t head = task / sequences, b = head / s.kv_heads;
+      const Sequence of = visible.sequence(b, task % sequences, s.seq_len, g.kv_rows);
+      differentiate(t, s, of, g, b, head % s.kv_heads);
+    }
   }
 }
 

@@ -49,8 +49,9 @@ struct BackwardTiles {
   A* weights = v + kRows;                       // [kTile, kWeights]
 };
 
-// A tile of queries of one head and a tile of keys.
+// A tile of queries of one head and a tile of keys, of a sequence.
 struct Pair {
+  Sequence of;
   std::int64_t b, h, kv_head, query, key;
 };
 
@@ -60,18 +61,19 @@ __device__ void load_part(const Backward<T, D>& f, const BackwardTiles<A, kDims>
                           const Pair& pair, int part, bool load_queries, bool load_keys) {
   const Parts<kDims> parts{f.s.head_dim};
   const std::int64_t columns = parts.columns(part), begin = static_cast<std::int64_t>(part) * kDims;
-  const auto load = [&](const Heads<const T>& from, std::int64_t row, std::int64_t end,
+  const Sequence& of = pair.of;
+  const auto load = [&](const Heads<const T>& from, std::int64_t row, std::int64_t rows,
                         std::int64_t head, A* to) {
-    load_tile<kTile, kDims>(from.at(pair.b, row, head) + begin, from.row, end - row, columns,
-                            f.wide_in, to);
+    load_tile<kTile, kDims>(from.at(pair.b, row, head) + begin, from.row, rows, columns, f.wide_in,
+                            to);
   };
   if (load_queries) {
-    load(f.g.qkv.q, pair.query, f.s.seq_len, pair.h, at.q);
-    load(f.g.dy, pair.query, f.s.seq_len, pair.h, at.dy);
+    load(f.g.qkv.q, of.q + pair.query, of.queries - pair.query, pair.h, at.q);
+    load(f.g.dy, of.q + pair.query, of.queries - pair.query, pair.h, at.dy);
   }
   if (load_keys) {
-    load(f.g.qkv.k, pair.key, f.visible.keys, pair.kv_head, at.k);
-    load(f.g.qkv.v, pair.key, f.visible.keys, pair.kv_head, at.v);
+    load(f.g.qkv.k, of.kv + pair.key, of.keys - pair.key, pair.kv_head, at.k);
+    load(f.g.qkv.v, of.kv + pair.key, of.keys - pair.key, pair.kv_head, at.v);
   }
 }
 
@@ -97,14 +99,14 @@ __device__ void score(const Backward<T, D>& f, const BackwardTiles<A, kDims>& at
 template <bool kKeyRows, class T, class D, class A>
 __device__ void weigh(const Backward<T, D>& f, const Pair& pair, A (&p)[kEach][kEach],
                       A (&ds)[kEach][kEach]) {
-  const Sees sees{f.visible.first, f.visible.keys, f.s.seq_len};
-  const A* log_sum_exp = f.g.log_sum_exp.at(pair.b, 0, pair.h);
-  const A* delta = f.delta.at(pair.b, 0, pair.h);
+  const Sees sees(pair.of);
+  const A* log_sum_exp = f.g.log_sum_exp.at(pair.b, pair.of.q, pair.h);
+  const A* delta = f.delta.at(pair.b, pair.of.q, pair.h);
   const A scale = static_cast<A>(kLog2E) / std::sqrt(static_cast<A>(f.s.head_dim));
 #pragma unroll
   for (int n = 0; n < kEach; ++n) {
     const std::int64_t i = pair.query + (kKeyRows ? tile_x() : tile_y()) + kSide * n;
-    const bool exists = i < f.s.seq_len;
+    const bool exists = i < pair.of.queries;
     const A most = exists ? static_cast<A>(kLog2E) * log_sum_exp[i * f.g.log_sum_exp.row] : A(0);
     const A mean = exists ? delta[i] : A(0);
 #pragma unroll
@@ -137,18 +139,22 @@ __device__ void add_product(const A (&weights)[kEach][kEach], A* shared, const A
   }
 }
 
-// to = (add ? to : 0) + scale * sum, for a tile's rows of one head
+// Rows [begin, begin + rows) of a tensor's head, of which a tile holds the first.
+struct Place {
+  std::int64_t b, head, begin, rows;
+};
+
+// to = (add ? to : 0) + scale * sum, for a tile's rows
 template <int kDims, class D, class A>
-__device__ void put_rows(const Heads<D>& to, const Pair& at, std::int64_t head, std::int64_t begin,
-                         std::int64_t end, const Parts<kDims>& parts, int part, bool wide, bool add,
-                         A scale, A (&sum)[kEach][kDims / kSide]) {
+__device__ void put_rows(const Heads<D>& to, const Place& at, const Parts<kDims>& parts, int part,
+                         bool wide, bool add, A scale, A (&sum)[kEach][kDims / kSide]) {
 #pragma unroll
   for (int i = 0; i < kEach; ++i) {
-    const std::int64_t row = begin + tile_y() + kSide * i;
-    if (row >= end) continue;
+    const std::int64_t row = tile_y() + kSide * i;
+    if (row >= at.rows) continue;
 #pragma unroll
     for (int c = 0; c < kDims / kSide; ++c) sum[i][c] *= scale;
-    put_columns(to.at(at.b, row, head) + static_cast<std::int64_t>(part) * kDims,
+    put_columns(to.at(at.b, at.begin + row, at.head) + static_cast<std::int64_t>(part) * kDims,
                 parts.columns(part), wide, add ? A(1) : A(0), sum[i]);
   }
 }
@@ -167,12 +173,14 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
   const AttentionShape& s = f.s;
   const BackwardTiles<A, kDims> at;
   const Parts<kDims> parts{s.head_dim};
-  const std::int64_t tiles = (s.seq_len + kTile - 1) / kTile, task = blockIdx.x / tiles;
-  const std::int64_t h = task % s.heads, begin = (tiles - 1 - blockIdx.x % tiles) * kTile;
-  Pair pair{task / s.heads, h, h / (s.heads / s.kv_heads), begin, 0};
+  const std::int64_t tiles = f.visible.tiles(s.seq_len, kTile), task = blockIdx.x / tiles;
+  const std::int64_t b = task / s.heads, h = task % s.heads;
+  const SequenceTile tile =
+      f.visible.tile(b, tiles - 1 - blockIdx.x % tiles, kTile, s.seq_len, f.g.kv_rows);
+  Pair pair{tile.of, b, h, h / (s.heads / s.kv_heads), tile.begin, 0};
   const int part = static_cast<int>(blockIdx.y);
-  const std::int64_t end = begin + kTile < s.seq_len ? begin + kTile : s.seq_len;
-  const std::int64_t seen = f.visible.up_to(end);
+  const std::int64_t queries = tile.queries(kTile);
+  const std::int64_t seen = queries > 0 ? tile.of.up_to(tile.begin + queries) : 0;
   A dq[kEach][kDims / kSide] = {};
   for (; pair.key < seen; pair.key += kTile) {
     A p[kEach][kEach] = {}, ds[kEach][kEach] = {};
@@ -181,7 +189,8 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
     add_product<kDims>(ds, at.weights, at.k, dq);
   }
   const A scale = 1 / std::sqrt(static_cast<A>(s.head_dim));
-  put_rows<kDims>(f.g.dqkv.q, pair, h, begin, end, parts, part, f.wide_out, f.g.add_q, scale, dq);
+  put_rows<kDims>(f.g.dqkv.q, {b, h, tile.of.q + tile.begin, tile.rows(kTile)}, parts, part,
+                  f.wide_out, f.g.add_q, scale, dq);
 }
 
 // A part of the columns of dk and dv, of a tile of keys: the sum over all heads that read it and
@@ -193,18 +202,21 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
   const AttentionShape& s = f.s;
   const BackwardTiles<A, kDims> at;
   const Parts<kDims> parts{s.head_dim};
-  const std::int64_t tiles = (f.g.kv_rows + kTile - 1) / kTile, task = blockIdx.x / tiles;
-  const std::int64_t kv_head = task % s.kv_heads, group = s.heads / s.kv_heads;
-  Pair pair{task / s.kv_heads, kv_head * group, kv_head, 0, blockIdx.x % tiles * kTile};
+  const std::int64_t tiles = f.visible.tiles(f.g.kv_rows, kTile), task = blockIdx.x / tiles;
+  const std::int64_t b = task / s.kv_heads, kv_head = task % s.kv_heads;
+  const std::int64_t group = s.heads / s.kv_heads;
+  const SequenceTile tile = f.visible.tile(b, blockIdx.x % tiles, kTile, s.seq_len, f.g.kv_rows);
+  const Sequence& of = tile.of;
+  Pair pair{of, b, kv_head * group, kv_head, 0, tile.begin};
   const int part = static_cast<int>(blockIdx.y);
-  const std::int64_t hidden = pair.key - f.visible.first;  // queries that see nothing of the tile
-  const std::int64_t first = pair.key >= f.visible.keys ? s.seq_len
-                             : hidden > 0               ? hidden / kTile * kTile
-                                                        : 0;
+  const std::int64_t hidden = pair.key - of.first;  // queries that see nothing of the tile
+  const std::int64_t first = pair.key >= of.keys ? of.queries
+                             : hidden > 0        ? hidden / kTile * kTile
+                                                 : 0;
   A dk[kEach][kDims / kSide] = {}, dv[kEach][kDims / kSide] = {};
   bool fresh = true;
   for (; pair.h < (kv_head + 1) * group; ++pair.h)
-    for (pair.query = first; pair.query < s.seq_len; pair.query += kTile, fresh = false) {
+    for (pair.query = first; pair.query < of.queries; pair.query += kTile, fresh = false) {
       A p[kEach][kEach] = {}, ds[kEach][kEach] = {};
       score<true, kDims>(f, at, pair, part, true, fresh, p, ds);
       weigh<true>(f, pair, p, ds);
@@ -212,10 +224,9 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
       add_product<kDims>(ds, at.weights, at.q, dk);
     }
   const A scale = 1 / std::sqrt(static_cast<A>(s.head_dim));
-  put_rows<kDims>(f.g.dqkv.k, pair, kv_head, pair.key, f.g.kv_rows, parts, part, f.wide_out,
-                  f.g.add_kv, scale, dk);
-  put_rows<kDims>(f.g.dqkv.v, pair, kv_head, pair.key, f.g.kv_rows, parts, part, f.wide_out,
-                  f.g.add_kv, A(1), dv);
+  const Place place{b, kv_head, of.kv + tile.begin, tile.kv_rows(kTile)};
+  put_rows<kDims>(f.g.dqkv.k, place, parts, part, f.wide_out, f.g.add_kv, scale, dk);
+  put_rows<kDims>(f.g.dqkv.v, place, parts, part, f.wide_out, f.g.add_kv, A(1), dv);
 }
 
 }  // namespace
@@ -232,12 +243,12 @@ void attention_backward_tiles(Cuda on, const AttentionShape& s, const Visible& v
   run(on, {.blocks = ceil_div(s.batch * s.heads * s.seq_len, kWarps), .threads = kWarps * kWarp},
       delta_kernel<T, D>, f, delta);
   on_tile_dims<BackwardTiles, A>(s.head_dim, [&]<int kDims> {
-    Grid grid{.blocks = s.batch * s.heads * ceil_div(s.seq_len, kTile),
+    Grid grid{.blocks = s.batch * s.heads * visible.tiles(s.seq_len, kTile),
               .threads = kTileThreads,
               .shared = BackwardTiles<A, kDims>::kBytes,
               .rows = Parts<kDims>{s.head_dim}.count()};
     run(on, grid, queries_kernel<kDims, T, D>, f);
-    grid.blocks = s.batch * s.kv_heads * ceil_div(g.kv_rows, kTile);
+    grid.blocks = s.batch * s.kv_heads * visible.tiles(g.kv_rows, kTile);
     run(on, grid, keys_kernel<kDims, T, D>, f);
   });
 }

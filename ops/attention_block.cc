@@ -20,13 +20,14 @@ AttentionShape queries_of(const AttentionBlock& block) {
   return s;
 }
 
-// Heads of x [batch * seq_len, columns] from column `first` on and position `begin` of a sequence.
+// Heads of x [batch * positions, columns] from column `first` on and position `begin` of each row
+// of the batch.
 template <class T>
 Heads<T> heads_of(const AttentionShape& s, const Tensor& x, std::int64_t first,
                   std::int64_t begin) {
   const std::int64_t columns = x.dim(1);
-  return {x.data<std::remove_const_t<T>>() + begin * columns + first, columns, s.seq_len * columns,
-          s.head_dim};
+  return {x.data<std::remove_const_t<T>>() + begin * columns + first, columns,
+          x.dim(0) / s.batch * columns, s.head_dim};
 }
 template <class A>
 Heads<A> log_sum_exp_of(const AttentionBlock& block, const Tensor& x) {
@@ -43,6 +44,23 @@ kernels::Qkv<T> qkv_of(const AttentionBlock& block, const Tensor& q, const Tenso
           heads_of<T>(s, kv, last, 0)};
 }
 
+const std::int32_t* data_of(const Tensor& lengths) {
+  return lengths.defined() ? lengths.data<std::int32_t>() : nullptr;
+}
+// To be read by kernels.
+Visible visible_of(const AttentionBlock& block) {
+  Visible visible = block.visible;
+  visible.lengths = data_of(block.lengths.lengths);
+  visible.kv_lengths = data_of(block.lengths.kv_lengths);
+  return visible;
+}
+
+// Of the queries, keys and values of whole sequences.
+double qkv_bytes(const AttentionShape& s, const Tensor& q, const Tensor& kv) {
+  const std::int64_t heads = q.dim(0) * s.heads + kv.dim(0) * 2 * s.kv_heads;
+  return static_cast<double>(heads * s.head_dim) * static_cast<double>(size_of(q.dtype()));
+}
+
 // f.operator()<T, Y>() with T of `dtype` and Y of `wide`: T or what accumulates it.
 template <class F>
 void on_wide(DType dtype, DType wide, F&& f) {
@@ -56,16 +74,16 @@ void on_wide(DType dtype, DType wide, F&& f) {
 
 }  // namespace
 
-void attention_block(const AttentionBlock& block, const Tensor& qkv, const Tensor& kv,
+void attention_block(const AttentionBlock& block, const Tensor& q, const Tensor& kv,
                      const Tensor& y, const Tensor& log_sum_exp, bool merge) {
   const AttentionShape s = queries_of(block);
-  const Tensor workspace = attention_workspace(qkv, s);
+  const Tensor workspace = attention_workspace(q, s);
   // Two products: scores, and values weighted by them.
   const Cost cost{.flops = attention_flops(s, block.visible, 2),
-                  .bytes = static_cast<double>(qkv.bytes() + y.bytes())};
+                  .bytes = qkv_bytes(s, q, kv) + static_cast<double>(y.bytes())};
   launch(y.device(), "attention", cost, [&](auto tag) {
-    on_wide(qkv.dtype(), y.dtype(), [&]<class T, class Y> {
-      kernels::attention<T, Y>(tag, s, block.visible, qkv_of<const T>(block, qkv, kv),
+    on_wide(q.dtype(), y.dtype(), [&]<class T, class Y> {
+      kernels::attention<T, Y>(tag, s, visible_of(block), qkv_of<const T>(block, q, kv),
                                {.y = heads_of<Y>(block.shape, y, 0, block.begin),
                                 .log_sum_exp = log_sum_exp_of<acc_t<T>>(block, log_sum_exp),
                                 .merge = merge},
@@ -78,28 +96,29 @@ void attention_block_backward(const AttentionBlock& block, const AttentionSaved&
                               const Tensor& kv, const Tensor& dy,
                               const AttentionBlockGradient& to) {
   const AttentionShape s = queries_of(block);
+  const std::int64_t kv_rows = kv.dim(0) / s.batch;
   const Device& device = dy.device();
   std::size_t bytes = 0;
   on_backend(device.like(), [&](auto tag) {
     on_wide(dy.dtype(), to.dq.dtype(), [&]<class T, class D> {
-      bytes = kernels::attention_backward_workspace<T, D>(tag, s, block.shape.seq_len);
+      bytes = kernels::attention_backward_workspace<T, D>(tag, s, kv_rows);
     });
   });
   const Tensor workspace = workspace_of(device, bytes);
   // Five products: the scores again, and the gradients of weights, values, keys and queries.
   const Cost cost{.flops = attention_flops(s, block.visible, 5),
-                  .bytes = static_cast<double>((to.add_kv ? 3 : 2) * saved.qkv.bytes() +
-                                               2 * dy.bytes() + saved.log_sum_exp.bytes())};
+                  .bytes = (to.add_kv ? 3 : 2) * qkv_bytes(s, saved.q, kv) +
+                           static_cast<double>(2 * dy.bytes() + saved.log_sum_exp.bytes())};
   launch(device, "attention_backward", cost, [&](auto tag) {
     on_wide(dy.dtype(), to.dq.dtype(), [&]<class T, class D> {
       kernels::attention_backward<T, D>(
-          tag, s, block.visible,
-          {.qkv = qkv_of<const T>(block, saved.qkv, kv),
+          tag, s, visible_of(block),
+          {.qkv = qkv_of<const T>(block, saved.q, kv),
            .y = heads_of<const T>(block.shape, saved.y, 0, block.begin),
            .dy = heads_of<const T>(block.shape, dy, 0, block.begin),
            .log_sum_exp = log_sum_exp_of<const acc_t<T>>(block, saved.log_sum_exp),
            .dqkv = qkv_of<D>(block, to.dq, to.dkv),
-           .kv_rows = block.shape.seq_len,
+           .kv_rows = kv_rows,
            .add_q = to.add_q,
            .add_kv = to.add_kv},
           workspace.raw());
@@ -107,14 +126,34 @@ void attention_block_backward(const AttentionBlock& block, const AttentionSaved&
   });
 }
 
-void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape& s) {
+namespace {
+
+void check_heads(std::string_view op, const AttentionShape& s) {
   require(s.batch > 0 && s.seq_len > 0 && s.heads > 0 && s.kv_heads > 0 && s.head_dim > 0, op,
           ": batch ", s.batch, ", seq_len ", s.seq_len, ", heads ", s.heads, ", kv_heads ",
           s.kv_heads, ", head_dim ", s.head_dim, " should all be positive");
   require(s.heads % s.kv_heads == 0, op, ": kv_heads ", s.kv_heads, " does not divide heads ",
           s.heads);
+}
+
+}  // namespace
+
+void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape& s) {
+  check_heads(op, s);
+  require(s.kv_seq_len == 0 || s.kv_seq_len == s.seq_len, op, ": kv_seq_len ", s.kv_seq_len,
+          " but the keys are those of ", s.seq_len, " positions");
   const Shape want{s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim};
   require(qkv.shape() == want, op, ": qkv ", qkv.shape(), " but the heads make ", want);
+}
+
+void check_q_kv(std::string_view op, const Tensor& q, const Tensor& kv, const AttentionShape& s) {
+  check_heads(op, s);
+  require(s.kv_seq_len > 0, op, ": kv_seq_len ", s.kv_seq_len, " should be positive");
+  const Shape want{s.batch * s.seq_len, s.heads * s.head_dim};
+  require(q.shape() == want, op, ": q ", q.shape(), " but the heads make ", want);
+  const Shape want_kv{s.batch * s.kv_seq_len, 2 * s.kv_heads * s.head_dim};
+  require(kv.shape() == want_kv, op, ": kv ", kv.shape(), " but the heads make ", want_kv);
+  require(kv.dtype() == q.dtype(), op, ": q is ", q.dtype(), " and kv ", kv.dtype());
 }
 
 double attention_flops(const AttentionShape& s, const Visible& visible, int products) {

@@ -118,29 +118,33 @@ void finish(const Tiles<A>& t, std::int64_t rows, std::int64_t lanes, std::int64
     for (std::int64_t i = 0; i < rows; ++i) log_sum_exp[i] = t.max[i] + std::log(t.sum[i]);
 }
 
-// Queries [begin, begin + kTile) of one sequence and head.
+// A tile of one sequence and head.
 template <class T, class Y, class A>
-void attend(const Tiles<A>& t, const AttentionShape& s, const Visible& visible,
-            const Qkv<const T>& in, const AttentionResult<T, Y>& to, std::int64_t b, std::int64_t h,
-            std::int64_t begin) {
+void attend(const Tiles<A>& t, const AttentionShape& s, const SequenceTile& tile,
+            const Qkv<const T>& in, const AttentionResult<T, Y>& to, std::int64_t b,
+            std::int64_t h) {
+  const Sequence& of = tile.of;
   const std::int64_t kv_head = h / (s.heads / s.kv_heads), d = s.head_dim;
-  const std::int64_t rows = std::min(kTile, s.seq_len - begin), lanes = round_up(rows, kLanes<A>);
-  const std::int64_t seen = visible.up_to(begin + rows);  // keys
-  pack(rows, d, in.q.at(b, begin, h), in.q.row, A(1) / std::sqrt(A(d)), t.rows, lanes, t.dims);
+  const std::int64_t rows = tile.queries(kTile), first = of.q + tile.begin;
+  const std::int64_t seen = of.up_to(tile.begin + rows);  // keys
+  if (!to.merge) clear_rows(rows, tile.rows(kTile), d, to.y.at(b, first, h), to.y.row);
+  if (rows == 0) return;
+  const std::int64_t lanes = round_up(rows, kLanes<A>);
+  pack(rows, d, in.q.at(b, first, h), in.q.row, A(1) / std::sqrt(A(d)), t.rows, lanes, t.dims);
   transpose(lanes, t.dims, t.rows, t.dims, t.q, kTile);
   std::fill(t.max, t.max + kTile, -std::numeric_limits<A>::infinity());
   std::fill(t.sum, t.sum + kTile, A(0));
   for (std::int64_t key = 0; key < seen; key += kTile) {
-    const Causal causal{visible.first + begin - key, std::min(kTile, seen - key)};
+    const Causal causal{of.first + tile.begin - key, std::min(kTile, seen - key)};
     const std::int64_t key_rows = round_up(causal.keys, kTileRows);
-    pack(causal.keys, d, in.k.at(b, key, kv_head), in.k.row, A(1), t.k, key_rows, t.dims);
-    pack(causal.keys, d, in.v.at(b, key, kv_head), in.v.row, A(1), t.v, key_rows, t.dims);
+    pack(causal.keys, d, in.k.at(b, of.kv + key, kv_head), in.k.row, A(1), t.k, key_rows, t.dims);
+    pack(causal.keys, d, in.v.at(b, of.kv + key, kv_head), in.v.row, A(1), t.v, key_rows, t.dims);
     score(t, causal, lanes);
     weigh(t, causal, lanes, key == 0);
     gather(t, causal, lanes, key == 0);
   }
-  finish(t, rows, lanes, d, to, to.y.at(b, begin, h),
-         to.log_sum_exp.data ? to.log_sum_exp.at(b, begin, h) : nullptr);
+  finish(t, rows, lanes, d, to, to.y.at(b, first, h),
+         to.log_sum_exp.data ? to.log_sum_exp.at(b, first, h) : nullptr);
 }
 
 }  // namespace
@@ -149,7 +153,7 @@ template <class T, class Y>
 void attention(Cpu, const AttentionShape& s, const Visible& visible, const Qkv<const T>& in,
                const AttentionResult<T, Y>& to, std::byte* workspace) {
   using A = acc_t<T>;
-  const std::int64_t dims = padded(s.head_dim), tiles = (s.seq_len + kTile - 1) / kTile;
+  const std::int64_t dims = padded(s.head_dim), tiles = visible.tiles(s.seq_len, kTile);
   const std::int64_t tasks = s.batch * s.heads * tiles;
 #pragma omp parallel
   {
@@ -157,9 +161,11 @@ void attention(Cpu, const AttentionShape& s, const Visible& visible, const Qkv<c
                      dims);
 #pragma omp for schedule(dynamic)
     for (std::int64_t task = 0; task < tasks; ++task) {
-      const std::int64_t pair = task / tiles;  // one head's keys stay in the cache
-      const std::int64_t begin = (tiles - 1 - task % tiles) * kTile;  // the longest task first
-      attend(t, s, visible, in, to, pair / s.heads, pair % s.heads, begin);
+      const std::int64_t pair = task / tiles,
+                         b = pair / s.heads;               // a head's keys stay in the cache
+      const std::int64_t tile = tiles - 1 - task % tiles;  // the longest task first
+      attend(t, s, visible.tile(b, tile, kTile, s.seq_len, visible.keys), in, to, b,
+             pair % s.heads);
     }
   }
 }

@@ -48,11 +48,14 @@ Planned plan(int gpu, const AttentionShape& s, AttentionPass pass) {
 
 // Plans of this thread, each asked for once.
 const Planned& planned(const AttentionShape& s, AttentionPass pass) {
-  using Key = std::array<std::int64_t, 7>;
+  using Key = std::array<std::int64_t, 9>;
   thread_local std::map<Key, Planned> plans;
   const int gpu = current_gpu();
-  const Key key{gpu,       static_cast<std::int64_t>(pass), s.batch, s.seq_len, s.heads, s.kv_heads,
-                s.head_dim};
+  const Key key{gpu,         static_cast<std::int64_t>(pass),
+                s.batch,     s.seq_len,
+                s.heads,     s.kv_heads,
+                s.head_dim,  s.causal,
+                s.kv_seq_len};
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
   return plans.emplace(key, plan(gpu, s, pass)).first->second;

@@ -46,6 +46,8 @@ bool is_dense(const AttentionShape& s, const Heads<A>& log_sum_exp) {
 }
 
 std::string seen(const AttentionShape& s, const Visible& visible) {
+  if (visible.is_ragged())
+    return "cuDNN is asked for whole sequences, not for those that end early";
   if (visible.first == 0 && visible.keys == s.seq_len) return "";
   return "cuDNN is asked for causal attention of whole sequences, not of " +
          std::to_string(s.seq_len) + " queries from position " + std::to_string(visible.first) +
@@ -74,6 +76,8 @@ std::string cudnn_refuses(const CudnnSetup& on) {
 std::string cudnn_refuses(const CudnnSetup& on, const AttentionShape& s, AttentionPass pass) {
   if (std::string reason = cudnn_refuses(on); !reason.empty()) return reason;
   if (std::string fault = fault_in(on, s, pass); !fault.empty()) return fault;
+  if (!s.causal || (s.kv_seq_len != 0 && s.kv_seq_len != s.seq_len))
+    return "cuDNN is asked for causal attention alone";
   if (s.seq_len == 1) return "cuDNN's causal attention is for sequences, not for one position";
   if (s.head_dim % 8 != 0 || s.head_dim > 256)
     return "cuDNN's attention takes a head_dim that is a multiple of 8 and at most 256, not " +

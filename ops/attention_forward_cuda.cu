@@ -29,18 +29,18 @@ struct ForwardTiles {
   A* weights = keys + kRows;         // [kTile queries, kTile keys]
 };
 
-// The tile of queries that a block takes; the longest come first.
-struct QueryTile {
-  std::int64_t b, h, kv_head, begin, rows;
-
-  __device__ QueryTile(const AttentionShape& s, std::int64_t task) {
-    const std::int64_t tiles = (s.seq_len + kTile - 1) / kTile, pair = task / tiles;
-    begin = (tiles - 1 - task % tiles) * kTile;
-    b = pair / s.heads, h = pair % s.heads;
-    kv_head = h / (s.heads / s.kv_heads);
-    rows = s.seq_len - begin < kTile ? s.seq_len - begin : kTile;
-  }
+// The tile of queries that a block takes, of one head.
+struct QueryTile : SequenceTile {
+  std::int64_t b, h, kv_head;
 };
+
+// The longest come first.
+__device__ QueryTile tile_of(const AttentionShape& s, const Visible& visible, std::int64_t task) {
+  const std::int64_t tiles = visible.tiles(s.seq_len, kTile), pair = task / tiles;
+  const std::int64_t b = pair / s.heads, h = pair % s.heads;
+  return {visible.tile(b, tiles - 1 - task % tiles, kTile, s.seq_len, visible.keys), b, h,
+          h / (s.heads / s.kv_heads)};
+}
 
 // Of a thread's rows; each of the 16 threads of a row has the sum of its own columns.
 template <class A>
@@ -54,27 +54,27 @@ __device__ void score(const Forward<T, Y>& f, const ForwardTiles<A, kDims>& at,
                       const QueryTile& tile, std::int64_t key, bool first,
                       A (&scores)[kEach][kEach]) {
   const Parts<kDims> parts{f.s.head_dim};
-  const std::int64_t keys = f.visible.keys - key;
+  const Sequence& of = tile.of;
   for (int part = 0; part < parts.count(); ++part) {
     const std::int64_t columns = parts.columns(part),
                        begin = static_cast<std::int64_t>(part) * kDims;
     __syncthreads();  // what the tiles held has been read
     if (first || parts.count() > 1)
-      load_tile<kTile, kDims>(f.in.q.at(tile.b, tile.begin, tile.h) + begin, f.in.q.row, tile.rows,
-                              columns, f.wide_in, at.queries);
-    load_tile<kTile, kDims>(f.in.k.at(tile.b, key, tile.kv_head) + begin, f.in.k.row, keys, columns,
-                            f.wide_in, at.keys);
+      load_tile<kTile, kDims>(f.in.q.at(tile.b, of.q + tile.begin, tile.h) + begin, f.in.q.row,
+                              of.queries - tile.begin, columns, f.wide_in, at.queries);
+    load_tile<kTile, kDims>(f.in.k.at(tile.b, of.kv + key, tile.kv_head) + begin, f.in.k.row,
+                            of.keys - key, columns, f.wide_in, at.keys);
     __syncthreads();
     multiply_transposed<kDims>(at.queries, at.keys, static_cast<int>(columns), scores);
   }
-  const Sees sees{f.visible.first, f.visible.keys, f.s.seq_len};
+  const Sees sees(of);
   const A scale = static_cast<A>(kLog2E) / std::sqrt(static_cast<A>(f.s.head_dim));
 #pragma unroll
   for (int i = 0; i < kEach; ++i)
 #pragma unroll
     for (int j = 0; j < kEach; ++j) {
       // A query past the end sees what the last one does: its weights are numbers, and unused.
-      const std::int64_t row = tile.begin + tile_y() + kSide * i, last = f.s.seq_len - 1;
+      const std::int64_t row = tile.begin + tile_y() + kSide * i, last = of.queries - 1;
       const bool seen = sees(row < last ? row : last, key + tile_x() + kSide * j);
       scores[i][j] = seen ? scores[i][j] * scale : -std::numeric_limits<A>::infinity();
     }
@@ -105,7 +105,7 @@ __device__ void weigh(const A (&scores)[kEach][kEach], A* weights, RunningSoftma
 }
 
 // y / sum, or its share in the y over these and other keys; with the last part of the columns the
-// log-sum-exp too, which the parts before it have read.
+// log-sum-exp too, which the parts before it have read. Rows of padding are zero.
 template <int kDims, class T, class Y, class A>
 __device__ void finish(const Forward<T, Y>& f, const QueryTile& tile, int part,
                        const RunningSoftmax<A>& softmax, A (&y)[kEach][kDims / kSide]) {
@@ -113,8 +113,8 @@ __device__ void finish(const Forward<T, Y>& f, const QueryTile& tile, int part,
 #pragma unroll
   for (int i = 0; i < kEach; ++i) {
     const A sum = row_reduce(softmax.sum[i], Sum());
-    const std::int64_t row = tile.begin + tile_y() + kSide * i;
-    const bool exists = row < f.s.seq_len;
+    const std::int64_t at = tile.begin + tile_y() + kSide * i, row = tile.of.q + at;
+    const bool exists = at < tile.of.queries;
     A take = 1, keep = 0, both = static_cast<A>(kLn2) * (softmax.max[i] + std::log2(sum));
     A* log_sum_exp =
         exists && f.to.log_sum_exp.data ? f.to.log_sum_exp.at(tile.b, row, tile.h) : nullptr;
@@ -124,8 +124,8 @@ __device__ void finish(const Forward<T, Y>& f, const QueryTile& tile, int part,
       keep = std::exp(other - both), take = std::exp(mine - both);
     }
     __syncwarp();  // the other's log-sum-exp has been read
-    if (!exists) continue;
-    const A scale = take / sum;
+    if (at >= tile.of.rows || (!exists && f.to.merge)) continue;
+    const A scale = exists ? take / sum : A(0);
 #pragma unroll
     for (int c = 0; c < kDims / kSide; ++c) y[i][c] *= scale;
     put_columns(f.to.y.at(tile.b, row, tile.h) + static_cast<std::int64_t>(part) * kDims,
@@ -143,8 +143,9 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<T>)) forward_kernel(For
   using A = acc_t<T>;
   const ForwardTiles<A, kDims> at;
   const Parts<kDims> parts{f.s.head_dim};
-  const QueryTile tile(f.s, blockIdx.x);
-  const std::int64_t seen = f.visible.up_to(tile.begin + tile.rows);
+  const QueryTile tile = tile_of(f.s, f.visible, blockIdx.x);
+  const std::int64_t queries = tile.queries(kTile);
+  const std::int64_t seen = queries > 0 ? tile.of.up_to(tile.begin + queries) : 0;
   for (int part = 0; part < parts.count(); ++part) {  // of y's columns
     A y[kEach][kDims / kSide] = {};
     RunningSoftmax<A> softmax;
@@ -156,9 +157,10 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<T>)) forward_kernel(For
       score<kDims>(f, at, tile, key, key == 0, scores);
       weigh(scores, at.weights, softmax, y);
       __syncthreads();  // the keys have been read
-      load_tile<kTile, kDims>(
-          f.in.v.at(tile.b, key, tile.kv_head) + static_cast<std::int64_t>(part) * kDims,
-          f.in.v.row, f.visible.keys - key, parts.columns(part), f.wide_in, at.keys);
+      load_tile<kTile, kDims>(f.in.v.at(tile.b, tile.of.kv + key, tile.kv_head) +
+                                  static_cast<std::int64_t>(part) * kDims,
+                              f.in.v.row, tile.of.keys - key, parts.columns(part), f.wide_in,
+                              at.keys);
       __syncthreads();
       multiply<kDims>(at.weights, at.keys, kTile, y);
     }
@@ -176,7 +178,7 @@ void attention_tiles(Cuda on, const AttentionShape& s, const Visible& visible,
   const Forward<T, Y> f{s, visible, in, to, wide_in, is_wide(to.y)};
   on_tile_dims<ForwardTiles, A>(s.head_dim, [&]<int kDims> {
     run(on,
-        {.blocks = s.batch * s.heads * ceil_div(s.seq_len, kTile),
+        {.blocks = s.batch * s.heads * visible.tiles(s.seq_len, kTile),
          .threads = kTileThreads,
          .shared = ForwardTiles<A, kDims>::kBytes},
         forward_kernel<kDims, T, Y>, f);

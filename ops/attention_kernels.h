@@ -4,27 +4,16 @@
 #include <string_view>
 
 #include "ops/attention.h"
+#include "ops/attention_sequences.h"
 #include "runtime/launch.h"
 
 // What attention(), cached_attention() and ring_attention() share; defined in attention_block.cc.
 namespace fusor::ops {
 
-// Which keys the queries of a sequence see: query i sees key j if j <= first + i and j < keys.
-struct Visible {
-  std::int64_t first, keys;
-
-  // Queries at positions first, first + 1, ..., each of which sees itself and what is before it.
-  static Visible causal(std::int64_t first, std::int64_t queries) {
-    return {first, first + queries};
-  }
-  static Visible all(std::int64_t keys) { return {keys - 1, keys}; }
-
-  // Keys that one of the queries [0, n) sees.
-  constexpr std::int64_t up_to(std::int64_t n) const { return keys < first + n ? keys : first + n; }
-};
-
 // Throws Error that names `op`, unless qkv is laid out as ops/attention.h describes.
 void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape&);
+// The same of q and kv of cross_attention().
+void check_q_kv(std::string_view op, const Tensor& q, const Tensor& kv, const AttentionShape&);
 
 // `products` multiply-adds of head_dim for each pair of a query and a key it sees; exponentials are
 // not counted.
@@ -36,7 +25,7 @@ Tensor attention_workspace(const Tensor& qkv, const AttentionShape&);
 }  // namespace fusor::ops
 
 // Defined in attention_cpu.cc, attention_backward_cpu.cc and attention_cuda.cc. A shape's seq_len
-// is the number of queries of a sequence.
+// is the number of queries in a row of the batch; which keys there are, Visible tells.
 namespace fusor::ops::kernels {
 
 // The vectors [head_dim] of all (sequence, position, head) within a wider array; in elements.
@@ -72,7 +61,8 @@ Heads<T> y_heads(const AttentionShape& s, T* y) {
   return heads_of(s, y, s.heads * s.head_dim, 0);
 }
 
-// y [.., head_dim] and the log-sum-exp [.., 1] of each query's scores. Y is T or acc_t<T>.
+// y [.., head_dim] and the log-sum-exp [.., 1] of each query's scores. Y is T or acc_t<T>. Without
+// merge, y is zero where a query sees nothing.
 template <class T, class Y = T>
 struct AttentionResult {
   Heads<Y> y;
@@ -93,7 +83,7 @@ std::size_t attention_workspace(Cuda, const AttentionShape&);
 
 // y and the log-sum-exp are those over all keys, the call's and others'.
 //   dq = (add_q ? dq : 0) + the gradient,  dk, dv = (add_kv ? dk, dv : 0) + the gradient
-// The sequences of dk and dv hold kv_rows keys; the gradient of those past Visible::keys is zero.
+// The rows of the batch hold kv_rows keys; the gradient of those that no query sees is zero.
 template <class T, class D>
 struct AttentionGradient {
   Qkv<const T> qkv;

@@ -82,4 +82,11 @@ inline void unpack(std::int64_t n, std::int64_t d, const A* from, std::int64_t l
   }
 }
 
+// rows [begin, end) of to [.., d] = 0
+template <class T>
+inline void clear_rows(std::int64_t begin, std::int64_t end, std::int64_t d, T* to,
+                       std::int64_t row) {
+  for (std::int64_t i = begin; i < end; ++i) std::fill_n(to + i * row, d, T{});
+}
+
 }  // namespace fusor::ops::cpu

@@ -47,6 +47,8 @@ struct Parts {
 // Whether query i sees key j, and both exist.
 struct Sees {
   std::int64_t first, keys, queries;
+  __device__ explicit Sees(const Sequence& of)
+      : first(of.first), keys(of.keys), queries(of.queries) {}
   __device__ bool operator()(std::int64_t i, std::int64_t j) const {
     return i < queries && j < keys && j <= first + i;
   }

@@ -81,7 +81,7 @@ void backward(const AttentionShape& s, const Group& cp, const ops::AttentionSave
   const std::int64_t rows = dy.dim(0);
   const DType wide = acc_dtype(dy.dtype());
   const Tensor dq({rows, q_width(s)}, wide, dy.device());
-  Tensor kv = packed_kv(saved.qkv, s);
+  Tensor kv = packed_kv(saved.q, s);
   std::optional<Shift> gradients;  // of the keys and values in hand, by the ranks they have passed
   for (int step = 0; step < cp.size(); ++step) {
     std::optional<Shift> shift;

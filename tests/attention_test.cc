@@ -22,50 +22,203 @@ Tensor attend(const Tensor& qkv, const AttentionShape& s) {
   return attention(Var::input(qkv), s).value();
 }
 
-// The definition, one query at a time, in f64.
-Tensor reference(const Tensor& qkv, const AttentionShape& s) {
-  const std::vector<double> x = doubles(qkv);
-  const auto element = [&](std::int64_t row, std::int64_t head, std::int64_t i) {
-    return x[static_cast<std::size_t>(row * columns(s) + head * s.head_dim + i)];
-  };
-  Tensor y({s.batch * s.seq_len, s.heads * s.head_dim}, DType::f64);
-  std::vector<double> weight(static_cast<std::size_t>(s.seq_len));
-  for (std::int64_t row = 0; row < s.batch * s.seq_len; ++row)
-    for (std::int64_t h = 0; h < s.heads; ++h) {
-      const std::int64_t first = row - row % s.seq_len, seen = row - first + 1;
-      const std::int64_t k = s.heads + h / (s.heads / s.kv_heads), v = k + s.kv_heads;
-      double highest = -INFINITY, sum = 0;
-      for (std::int64_t j = 0; j < seen; ++j) {
-        double score = 0;
-        for (std::int64_t i = 0; i < s.head_dim; ++i)
-          score += element(row, h, i) * element(first + j, k, i);
-        weight[j] = score / std::sqrt(static_cast<double>(s.head_dim));
-        highest = std::max(highest, weight[j]);
-      }
-      for (std::int64_t j = 0; j < seen; ++j) sum += weight[j] = std::exp(weight[j] - highest);
-      for (std::int64_t i = 0; i < s.head_dim; ++i) {
-        double out = 0;
-        for (std::int64_t j = 0; j < seen; ++j) out += weight[j] / sum * element(first + j, v, i);
-        y.data<double>()[(row * s.heads + h) * s.head_dim + i] = out;
-      }
-    }
-  return y;
+Tensor lengths_of(const std::vector<std::int32_t>& lengths) {
+  if (lengths.empty()) return {};
+  Tensor t({static_cast<std::int64_t>(lengths.size())}, DType::i32);
+  std::ranges::copy(lengths, t.host<std::int32_t>().begin());
+  return t;
 }
+
+// The definition, in f64, of one query and head at a time: `sees(b, i, j)` tells which keys.
+using Sees = std::function<bool(std::int64_t b, std::int64_t i, std::int64_t j)>;
+
+struct Definition {
+  AttentionShape s;
+  std::int64_t keys;  // in a row of the batch
+  Sees sees;
+  std::vector<double> q, kv;  // kv: the last columns of each row
+  std::int64_t q_columns, kv_columns;
+
+  // qkv, or q and kv
+  Definition(const AttentionShape& s_, const Tensor& q_, const Tensor& kv_, Sees sees_)
+      : s(s_),
+        keys(kv_.dim(0) / s_.batch),
+        sees(std::move(sees_)),
+        q(doubles(q_)),
+        kv(doubles(kv_)),
+        q_columns(q_.dim(1)),
+        kv_columns(kv_.dim(1)) {}
+
+  double query(std::int64_t b, std::int64_t i, std::int64_t h, std::int64_t d) const {
+    return q[static_cast<std::size_t>((b * s.seq_len + i) * q_columns + h * s.head_dim + d)];
+  }
+  // which: 0 the key, 1 the value that query head h reads
+  double key(std::int64_t b, std::int64_t j, std::int64_t h, std::int64_t d, int which) const {
+    const std::int64_t head = h / (s.heads / s.kv_heads) - (2 - which) * s.kv_heads;
+    return kv[static_cast<std::size_t>((b * keys + j + 1) * kv_columns + head * s.head_dim + d)];
+  }
+  // Of the keys of query i; zeros where it sees none.
+  std::vector<double> weights(std::int64_t b, std::int64_t i, std::int64_t h) const {
+    std::vector<double> weight(static_cast<std::size_t>(keys), -INFINITY);
+    for (std::int64_t j = 0; j < keys; ++j) {
+      if (!sees(b, i, j)) continue;
+      double score = 0;
+      for (std::int64_t d = 0; d < s.head_dim; ++d) score += query(b, i, h, d) * key(b, j, h, d, 0);
+      weight[static_cast<std::size_t>(j)] = score / std::sqrt(static_cast<double>(s.head_dim));
+    }
+    const double highest = std::ranges::max(weight);
+    double sum = 0;
+    for (double& w : weight) sum += w = std::isinf(w) ? 0 : std::exp(w - highest);
+    for (double& w : weight) w = sum > 0 ? w / sum : 0;
+    return weight;
+  }
+  Tensor operator()() const {
+    Tensor y({s.batch * s.seq_len, s.heads * s.head_dim}, DType::f64);
+    double* to = y.data<double>();
+    for (std::int64_t row = 0; row < y.dim(0); ++row)
+      for (std::int64_t h = 0; h < s.heads; ++h) {
+        const std::int64_t b = row / s.seq_len;
+        const std::vector<double> weight = weights(b, row % s.seq_len, h);
+        for (std::int64_t d = 0; d < s.head_dim; ++d, ++to) {
+          *to = 0;
+          for (std::int64_t j = 0; j < keys; ++j)
+            if (weight[static_cast<std::size_t>(j)] > 0)
+              *to += weight[static_cast<std::size_t>(j)] * key(b, j, h, d, 1);
+        }
+      }
+    return y;
+  }
+};
+
+bool is_causal(std::int64_t, std::int64_t i, std::int64_t j) { return j <= i; }
 
 TEST(Attention, IsItsDefinition) {
   for (const AttentionShape& s : {AttentionShape{2, 1, 1, 1, 1}, AttentionShape{1, 17, 4, 2, 3},
                                   AttentionShape{2, 150, 6, 1, 16}, AttentionShape{1, 64, 2, 2, 64},
                                   AttentionShape{1, 65, 3, 3, 72}}) {
     const Tensor qkv = noisy_qkv(s, DType::f64);
-    EXPECT_LT(distance(attend(qkv, s), reference(qkv, s)), 1e-13) << "seq_len " << s.seq_len;
+    EXPECT_LT(distance(attend(qkv, s), Definition(s, qkv, qkv, is_causal)()), 1e-13)
+        << "seq_len " << s.seq_len;
   }
+}
+
+TEST(Attention, OfPaddedSequencesIsItsDefinition) {
+  for (const bool causal : {false, true}) {
+    const AttentionShape s{6, 150, 4, 2, 16, causal};
+    const std::vector<std::int32_t> lengths = {0, 1, 64, 149, 150, 75};
+    const Tensor qkv = noisy_qkv(s, DType::f64);
+    const auto sees = [&](std::int64_t b, std::int64_t i, std::int64_t j) {
+      const std::int64_t length = lengths[static_cast<std::size_t>(b)];
+      return i < length && j < length && (!causal || j <= i);
+    };
+    EXPECT_LT(distance(attention(Var::input(qkv), s, lengths_of(lengths)).value(),
+                       Definition(s, qkv, qkv, sees)()),
+              1e-13)
+        << "causal " << causal;
+  }
+}
+
+TEST(CrossAttention, IsItsDefinition) {
+  const AttentionShape s{4, 70, 6, 2, 8, false, 150};
+  const std::vector<std::int32_t> lengths = {150, 0, 1, 129};
+  const Tensor q = noise({s.batch * s.seq_len, s.heads * s.head_dim}, DType::f64, 1);
+  const Tensor kv = noise({s.batch * s.kv_seq_len, 2 * s.kv_heads * s.head_dim}, DType::f64, 2);
+  const auto padded = [&](std::int64_t b, std::int64_t, std::int64_t j) {
+    return j < lengths[static_cast<std::size_t>(b)];
+  };
+  const auto all = [](std::int64_t, std::int64_t, std::int64_t) { return true; };
+  const Var x = Var::input(q), keys = Var::input(kv);
+  EXPECT_LT(distance(cross_attention(x, keys, s).value(), Definition(s, q, kv, all)()), 1e-13);
+  EXPECT_LT(distance(cross_attention(x, keys, s, lengths_of(lengths)).value(),
+                     Definition(s, q, kv, padded)()),
+            1e-13);
+}
+
+// Rows [first, past) of each sequence of x [batch * seq_len, cols] become NaN.
+void poison_rows(const Tensor& x, std::int64_t batch, const std::vector<std::int32_t>& from) {
+  const std::int64_t rows = x.dim(0) / batch;
+  for (std::int64_t r = 0; r < x.dim(0); ++r)
+    if (r % rows >= from[static_cast<std::size_t>(r / rows)])
+      fill(x.rows(r, r + 1), [](std::size_t) { return NAN; });
+}
+
+TEST(Attention, NothingIsReadOfPadding) {
+  const AttentionShape s{4, 70, 4, 2, 8, false};
+  const std::vector<std::int32_t> lengths = {0, 70, 1, 65};
+  const auto result = [&](bool poisoned) {
+    const Tensor qkv = noisy_qkv(s, DType::f32);
+    const Tensor dy = noise({s.batch * s.seq_len, s.heads * s.head_dim}, DType::f32, 2);
+    if (poisoned) poison_rows(qkv, s.batch, lengths), poison_rows(dy, s.batch, lengths);
+    Tape tape;
+    const Var x = Var::input(qkv, &tape, /*wants_grad=*/true);
+    const Var y = attention(x, s, lengths_of(lengths));
+    tape.backward(y, dy);
+    return std::pair(doubles(y.value()), doubles(x.grad().tensor()));
+  };
+  EXPECT_EQ(result(true), result(false));
+}
+
+TEST(CrossAttention, OfAModalityThatIsMissingHasNoGradient) {
+  const AttentionShape s{2, 9, 2, 2, 8, false, 5};
+  const Tensor kv = noise({10, 32}, DType::f32, 2);
+  poison_rows(kv, s.batch, {0, 0});
+  Tape tape;
+  const Var q = Var::input(noise({18, 16}, DType::f32, 1), &tape, /*wants_grad=*/true);
+  const Var keys = Var::input(kv, &tape, /*wants_grad=*/true);
+  const Var y = cross_attention(q, keys, s, lengths_of({0, 0}));
+  tape.backward(y, noise(y.shape(), DType::f32, 3));
+  for (const Tensor& t : {y.value(), q.grad().tensor(), keys.grad().tensor()})
+    EXPECT_THAT(doubles(t), testing::Each(0.0));
+}
+
+TEST(CrossAttention, OfFrozenKeysHasTheGradientOfQueries) {
+  const AttentionShape s{2, 9, 2, 1, 8, false, 5};
+  const Tensor queries = noise({18, 16}, DType::f64, 1), kv = noise({10, 16}, DType::f64, 2);
+  const auto gradients = [&](bool of_q, bool of_kv) {
+    Tape tape;
+    const Var q = Var::input(queries, &tape, of_q), keys = Var::input(kv, &tape, of_kv);
+    const Var y = cross_attention(q, keys, s);
+    tape.backward(y, noise(y.shape(), DType::f64, 3));
+    return std::pair(of_q ? doubles(q.grad().tensor()) : std::vector<double>(),
+                     of_kv ? doubles(keys.grad().tensor()) : std::vector<double>());
+  };
+  const auto both = gradients(true, true);
+  EXPECT_EQ(gradients(true, false).first, both.first);
+  EXPECT_EQ(gradients(false, true).second, both.second);
+}
+
+template <class F>
+auto refuses(F&& f, const char* why) {
+  EXPECT_THAT(f, testing::ThrowsMessage<Error>(testing::HasSubstr(why)));
+}
+
+TEST(Attention, TellsWhichShapeIsWrong) {
+  const AttentionShape s{2, 5, 4, 2, 3, false};
+  const Var qkv = Var::input(noisy_qkv(s, DType::f32));
+  refuses([&] { attention(qkv, {2, 5, 4, 3, 3}); }, "kv_heads 3 does not divide heads 4");
+  refuses([&] { attention(qkv, {2, 6, 4, 2, 3}); }, "the heads make");
+  refuses([&] { attention(qkv, {2, 5, 4, 2, 3, false, 7}); }, "kv_seq_len 7");
+  refuses([&] { attention(qkv, s, lengths_of({1, 2, 3})); }, "2 sequences");
+  refuses([&] { attention(qkv, s, noise({2}, DType::f32, 1)); }, "f32");
+}
+
+TEST(CrossAttention, TellsWhichShapeIsWrong) {
+  const AttentionShape s{2, 5, 4, 2, 3, false, 7};
+  const Var q = Var::input(noise({10, 12}, DType::f32, 1)),
+            kv = Var::input(noise({14, 12}, DType::f32, 2));
+  EXPECT_NO_THROW(cross_attention(q, kv, s));
+  refuses([&] { cross_attention(kv, kv, s); }, "cross_attention: q ");
+  refuses([&] { cross_attention(q, q, s); }, "cross_attention: kv ");
+  refuses([&] { cross_attention(q, kv, {2, 5, 4, 2, 3}); }, "kv_seq_len 0");
+  refuses([&] { cross_attention(q, kv, s, lengths_of({1})); }, "2 sequences");
+  refuses([&] { cross_attention(q, Var::input(noise({14, 12}, DType::f64, 2)), s); }, "f64");
 }
 
 TEST(Attention, StaysFiniteWhenScoresAreHuge) {
   const AttentionShape s{1, 130, 2, 1, 8};
   const Tensor qkv = noisy_qkv(s, DType::f32);
   for (float& x : qkv.host<float>()) x *= 1e3f;  // scores around 1e6
-  EXPECT_LT(distance(attend(qkv, s), reference(qkv, s)), 1e-3);
+  EXPECT_LT(distance(attend(qkv, s), Definition(s, qkv, qkv, is_causal)()), 1e-3);
 }
 
 TEST(Attention, OfASequenceIsTheSameBitsInAnyBatch) {

@@ -2,7 +2,6 @@
 
 #include "ops/add.h"
 #include "ops/add_norm.h"
-#include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
@@ -24,12 +23,6 @@ namespace fusor::ladder {
 namespace {
 
 using Vars = std::vector<Var>;
-
-Case attention_case(const char* name, const AttentionShape& s) {
-  return {name,
-          {activation({s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim})},
-          [s](const Vars& v) { return attention(v[0], s); }};
-}
 
 // The choices [rows, k] of one micro-batch, given slots.
 Routing routed(const Tensor& choices, std::int64_t experts, std::int64_t capacity) {
@@ -90,12 +83,6 @@ std::vector<Case> common_cases() {
       {"add_large",
        {activation({150, 257}), activation({150, 257})},
        [](const Vars& v) { return add(v[0], v[1]); }},
-      // batch, seq_len, heads, kv_heads, head_dim
-      attention_case("attention", {2, 5, 2, 2, 3}),
-      attention_case("attention_one_position", {2, 1, 2, 1, 4}),
-      attention_case("attention_grouped_heads", {2, 21, 6, 2, 5}),
-      attention_case("attention_two_tiles", {1, 70, 2, 1, 8}),
-      attention_case("attention_whole_tiles", {1, 192, 2, 2, 16}),
       rotary_case("rotary", {2, 5, 2, 2, 6}, RowMap::whole(0, 5)),
       rotary_case("rotary_later_positions", {3, 11, 4, 1, 8}, RowMap::positions(100, 11)),
       rotary_case("rotary_zigzag", {2, 10, 2, 1, 6}, RowMap::zigzag(0, 20, 0, 2)),
@@ -238,7 +225,7 @@ std::vector<Case> common_cases() {
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> list = common_cases();
-    for (const auto& family : {speech_cases})
+    for (const auto& family : {attention_cases, speech_cases})
       for (Case& c : family()) list.push_back(std::move(c));
     return list;
   }();

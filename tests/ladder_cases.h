@@ -8,6 +8,7 @@ namespace fusor::ladder {
 const std::vector<Case>& cases();
 
 // Those of one family, which cases() has too.
+std::vector<Case> attention_cases();
 std::vector<Case> speech_cases();
 
 }  // namespace fusor::ladder
