@@ -1,6 +1,5 @@
 #pragma once
-#include <functional>
-
+#include "ops/gather_ranks.h"
 #include "ops/tape.h"
 #include "ops/vocab_shard.h"
 #include "runtime/target.h"
@@ -18,7 +17,6 @@ Var cross_entropy(const Var& logits, const Tensor& targets);
 // `shard`, and targets are of the whole vocabulary. `gather` maps what a rank knows of each row,
 // f64 [2, N]: the log-sum-exp of its logits, and the target's logit where it has that, else 0; to
 // what all ranks know, [ranks, 2, N]. The loss is the same on each.
-using GatherRanks = std::function<Tensor(const Tensor&)>;
 Var cross_entropy(const Var& logits, const Tensor& targets, const VocabShard& shard,
                   const GatherRanks& gather);
 

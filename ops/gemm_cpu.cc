@@ -2,24 +2,18 @@
 
 #include <algorithm>
 #include <map>
-#include <oneapi/dnnl/dnnl.hpp>
 
 #include "ops/cpu.h"
 #include "ops/gemm_kernels.h"
+#include "ops/onednn.h"
 
 namespace fusor::ops::kernels {
 namespace {
 
 using dnnl::memory;
 
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
-memory::data_type type_of(DType dtype) {
-  return dtype == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
-}
+using onednn::engine;
+using onednn::type_of;
 
 memory::desc row_major(std::int64_t rows, std::int64_t cols, DType dtype) {
   return {{rows, cols}, type_of(dtype), memory::dims{cols, 1}};
@@ -153,22 +147,14 @@ const Prepared& prepared(const GemmCall& call) {
   }
 }
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 void execute(const Prepared& p, const GemmCall& call, const GemmOperands& o) {
   thread_local const dnnl::stream stream(engine());
-  const auto at = [](const memory::desc& desc, const std::byte* data) {
-    return memory(desc, engine(), const_cast<std::byte*>(data));
-  };
-  std::byte* staged = p.staging ? o.workspace + aligned(p.scratch) : o.c;
-  std::unordered_map<int, memory> args{
-      {p.a_arg, at(p.a, o.a)}, {p.b_arg, at(p.b, o.b)}, {p.c_arg, at(p.c, staged)}};
-  if (call.bias) args.emplace(DNNL_ARG_BIAS, at(p.bias, o.bias));
-  if (p.scratch) {
-    const memory::desc scratch({static_cast<memory::dim>(p.scratch)}, memory::data_type::u8,
-                               memory::format_tag::a);
-    args.emplace(DNNL_ARG_SCRATCHPAD, at(scratch, o.workspace));
-  }
+  std::byte* staged = p.staging ? o.workspace + onednn::aligned(p.scratch) : o.c;
+  std::unordered_map<int, memory> args{{p.a_arg, onednn::at(p.a, o.a)},
+                                       {p.b_arg, onednn::at(p.b, o.b)},
+                                       {p.c_arg, onednn::at(p.c, staged)}};
+  if (call.bias) args.emplace(DNNL_ARG_BIAS, onednn::at(p.bias, o.bias));
+  if (p.scratch) args.emplace(DNNL_ARG_SCRATCHPAD, onednn::scratchpad(p.scratch, o.workspace));
   p.primitive.execute(stream, args);
   if (!p.staging) return;
   const auto* from = reinterpret_cast<const float*>(staged);
@@ -184,7 +170,7 @@ void execute(const Prepared& p, const GemmCall& call, const GemmOperands& o) {
 std::size_t gemm_workspace(Cpu, const GemmCall& call) {
   if (call.dtype == DType::f64) return 0;
   const Prepared& p = prepared(call);
-  return p.staging ? aligned(p.scratch) + p.staging : p.scratch;
+  return p.staging ? onednn::aligned(p.scratch) + p.staging : p.scratch;
 }
 
 void gemm(Cpu, const GemmCall& call, const GemmOperands& operands) {

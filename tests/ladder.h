@@ -33,6 +33,9 @@ struct Case {
   std::string name;
   std::vector<Operand> operands;
   std::function<Var(const std::vector<Var>&)> op;
+  // The library adds up in an order that the number of threads decides: no two need agree to the
+  // bit.
+  bool sums_by_threads = false;
 };
 
 // One sentence for each rung that the case does not pass; empty if it passes all.

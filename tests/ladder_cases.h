@@ -10,5 +10,6 @@ const std::vector<Case>& cases();
 // Those of one family, which cases() has too.
 std::vector<Case> attention_cases();
 std::vector<Case> speech_cases();
+std::vector<Case> vision_cases();
 
 }  // namespace fusor::ladder
