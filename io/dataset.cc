@@ -2,23 +2,10 @@
 
 #include <algorithm>
 
+#include "io/find_split.h"
 #include "runtime/error.h"
 
 namespace fusor {
-namespace {
-
-const SplitInfo& find_split(const Manifest& manifest, const std::string& folder,
-                            const std::string& split) {
-  std::string names;
-  for (const SplitInfo& candidate : manifest.splits)
-    names += (names.empty() ? "" : ", ") + candidate.name;
-  const SplitInfo* found = manifest.find(split);
-  require(found != nullptr, folder, " has no split '", split, "'; it has ", names);
-  return *found;
-}
-
-}  // namespace
-
 Dataset::Dataset(const std::string& folder, const std::string& split, const DatasetOptions& options)
     : folder_(folder), split_(split), manifest_(read_manifest(folder)) {
   for (const ShardInfo& info : find_split(manifest_, folder, split).shards) {

@@ -1,5 +1,9 @@
 #include "io/hdf5.h"
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "runtime/error.h"
 
 namespace fusor {
@@ -33,22 +37,30 @@ Hdf5File open_hdf5(const std::string& path) {
   return file;
 }
 
-Hdf5Dataset open_vector(hid_t file, const std::string& path, const char* name, hid_t type,
-                        std::string_view type_name) {
+Hdf5Dataset open_dataset(hid_t file, const std::string& path, const char* name, hid_t type,
+                         std::string_view type_name) {
   Hdf5Dataset dataset(H5Dopen2(file, name, H5P_DEFAULT));
   check_hdf5(dataset.get(), path + " has no dataset '" + name + "'");
-  const Hdf5Space space(H5Dget_space(dataset.get()));
-  require(H5Sget_simple_extent_ndims(space.get()) == 1, path, ": dataset '", name,
-          "' must have one dim");
   const Hdf5Type stored(H5Dget_type(dataset.get()));
   require(H5Tequal(stored.get(), type) > 0, path, ": dataset '", name,
           "' must be stored as little-endian ", type_name);
   return dataset;
 }
 
-std::int64_t length_of(hid_t vector) {
-  const Hdf5Space space(H5Dget_space(vector));
-  return H5Sget_simple_extent_npoints(space.get());
+Shape shape_of(hid_t dataset) {
+  const Hdf5Space space(H5Dget_space(dataset));
+  const int dims = std::max(0, H5Sget_simple_extent_ndims(space.get()));
+  std::array<hsize_t, H5S_MAX_RANK> extents{};
+  check_hdf5(H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr),
+             "cannot read the shape of an HDF5 dataset");
+  return {extents.begin(), extents.begin() + dims};
+}
+
+Hdf5Dataset open_vector(hid_t file, const std::string& path, const char* name, hid_t type,
+                        std::string_view type_name) {
+  Hdf5Dataset dataset = open_dataset(file, path, name, type, type_name);
+  require(shape_of(dataset.get()).size() == 1, path, ": dataset '", name, "' must have one dim");
+  return dataset;
 }
 
 Hdf5Image::Hdf5Image(std::size_t expected_bytes) {
@@ -58,10 +70,10 @@ Hdf5Image::Hdf5Image(std::size_t expected_bytes) {
   check_hdf5(file_.get(), "cannot create an HDF5 image");
 }
 
-void Hdf5Image::add_vector(const char* name, hid_t type, const void* data, std::int64_t length) {
+void Hdf5Image::add(const char* name, hid_t type, const void* data, const Shape& shape) {
   const std::string what = "cannot add '" + std::string(name) + "' to an HDF5 image";
-  const auto extent = static_cast<hsize_t>(length);
-  const Hdf5Space space(H5Screate_simple(1, &extent, nullptr));
+  const std::vector<hsize_t> extents(shape.begin(), shape.end());
+  const Hdf5Space space(H5Screate_simple(static_cast<int>(shape.size()), extents.data(), nullptr));
   check_hdf5(space.get(), what);
   const Hdf5List layout(H5Pcreate(H5P_DATASET_CREATE));
   check_hdf5(H5Pset_obj_track_times(layout.get(), false), what);  // equal content, equal bytes

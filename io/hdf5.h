@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "runtime/handle.h"
+#include "runtime/shape.h"
 
 // The little of HDF5's C API that shards need. Not installed: no public header shows HDF5.
 namespace fusor {
@@ -42,19 +43,22 @@ void check_hdf5(std::int64_t status, const std::string& what,
 // locks.
 Hdf5File open_hdf5(const std::string& path);
 
-// A dataset of one dim with exactly this stored type ("u8", for messages); throws Error naming the
-// file and dataset for anything else.
+// A dataset with exactly this stored type ("u8", for messages); throws Error naming the file and
+// dataset for anything else.
+Hdf5Dataset open_dataset(hid_t file, const std::string& path, const char* name, hid_t type,
+                         std::string_view type_name);
+Shape shape_of(hid_t dataset);
+// The same, of one dim.
 Hdf5Dataset open_vector(hid_t file, const std::string& path, const char* name, hid_t type,
                         std::string_view type_name);
-std::int64_t length_of(hid_t vector);
 
 // An HDF5 file being made in memory, so that HDF5 never meets a full disk: after a failed write it
 // cannot close its file, and crashes when the program ends.
 class Hdf5Image {
  public:
   explicit Hdf5Image(std::size_t expected_bytes);
-  // A contiguous dataset of one dim.
-  void add_vector(const char* name, hid_t type, const void* data, std::int64_t length);
+  // A contiguous dataset.
+  void add(const char* name, hid_t type, const void* data, const Shape& shape);
   std::span<const std::byte> bytes() const;  // the file; until the next change
 
  private:

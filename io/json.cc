@@ -84,6 +84,23 @@ Shape JsonObject::counts(const std::string& key) const {
   return result;
 }
 
+bool JsonObject::flag(const std::string& key) const {
+  const auto& value = at(key);
+  require(value.is_boolean(), name_of(key), " must be true or false, not ", value.type_name());
+  return value.get<bool>();
+}
+
+std::vector<std::string> JsonObject::texts(const std::string& key) const {
+  const auto& value = at(key);
+  require(value.is_array(), name_of(key), " must be an array, not ", value.type_name());
+  std::vector<std::string> result;
+  for (const auto& item : value) {
+    require(item.is_string(), name_of(key), " must hold strings, not ", item.type_name());
+    result.push_back(item.get<std::string>());
+  }
+  return result;
+}
+
 std::uint64_t JsonObject::checksum(const std::string& key) const {
   const std::string digits = text(key);
   std::uint64_t value = 0;

@@ -21,8 +21,11 @@ class JsonObject {
   JsonObject(const nlohmann::json& value, std::string file, std::string key = "");
 
   std::string text(const std::string& key) const;
-  std::int64_t count(const std::string& key) const;      // an integer in [0, 2^63)
-  Shape counts(const std::string& key) const;            // an array of such
+  std::int64_t count(const std::string& key) const;              // an integer in [0, 2^63)
+  Shape counts(const std::string& key) const;                    // an array of such
+  bool flag(const std::string& key) const;                       // true or false
+  std::vector<std::string> texts(const std::string& key) const;  // an array of strings
+  bool has(const std::string& key) const { return value_->contains(key); }
   std::uint64_t checksum(const std::string& key) const;  // 16 hex digits, as checksum_text writes
   JsonObject object(const std::string& key) const;
   std::vector<JsonObject> objects(const std::string& key) const;  // an array of objects

@@ -4,14 +4,15 @@
 #include <string_view>
 #include <vector>
 
+#include "io/element_type.h"
+
 // manifest.json: what a dataset folder holds. It is written last, so a folder with a manifest is
-// whole.
+// whole. This is the manifest of a stream of tokens; io/record_manifest.h has that of rows of
+// fields.
 namespace fusor {
 
 // How a token id is stored. Byte tokens fit u8; larger vocabularies take u16 or i32.
-enum class TokenType : std::uint8_t { u8, u16, i32 };
-std::int64_t size_of(TokenType);      // bytes of one token
-std::string_view name_of(TokenType);  // "u16"
+using TokenType = ElementType;
 
 struct ShardInfo {
   std::string file;  // inside the dataset's folder
@@ -29,7 +30,6 @@ struct SplitInfo {
 };
 
 struct Manifest {
-  std::string schema = "text";
   std::string tokenizer = "bytes";
   std::int64_t vocab_size = 256;
   TokenType token_type = TokenType::u8;
@@ -40,6 +40,10 @@ struct Manifest {
 };
 
 inline constexpr std::string_view kManifestFile = "manifest.json";
+
+// Which of the two kinds of manifest a dataset's folder holds: "text" or "records". Throws as
+// read_manifest does.
+std::string read_schema(const std::string& folder);
 
 // Throws Error naming `file` and the key for anything but a manifest of a version this program
 // reads whose counts can be true: no duplicates, no empty splits, no sums beyond 63 bits.

@@ -7,6 +7,7 @@
 
 #include "io/file.h"
 #include "io/manifest.h"
+#include "io/stored_array.h"
 
 // A text shard is an HDF5 file that h5py can read and write:
 //   tokens   [num_tokens]         u8, u16 or i32, contiguous or chunked, never compressed
@@ -32,7 +33,7 @@ class TextShard {
   TextShard(const std::string& folder, const ShardInfo& info, const Manifest& manifest,
             bool verify);
 
-  std::int64_t num_tokens() const { return num_tokens_; }
+  std::int64_t num_tokens() const { return tokens_.num_rows(); }
   // Tokens [first, first + out.size()); throws Error naming the shard on an I/O error or an id
   // outside the vocabulary.
   void read(std::int64_t first, std::span<std::int32_t> out) const;
@@ -40,18 +41,12 @@ class TextShard {
   void read_stored(std::int64_t first, std::span<std::byte> out) const;
 
  private:
-  struct Extent {  // tokens that lie together in the file
-    std::int64_t first = 0, count = 0;
-    std::uint64_t file_offset = 0;
-  };
   void check_ids(std::span<const std::byte> tokens) const;
-  std::vector<Extent> find_extents(std::int64_t dataset) const;
-  std::vector<Extent> find_chunks(std::int64_t dataset, std::int64_t chunk) const;
 
   File file_;
   TokenType type_;
-  std::int64_t vocab_size_, num_tokens_;
-  std::vector<Extent> extents_;  // in order of `first`, without gaps
+  std::int64_t vocab_size_;
+  StoredArray tokens_;
 };
 
 // The `offsets` of a shard, [num_documents + 1]; throws Error naming the shard unless they rise

@@ -1,19 +1,15 @@
 #include "io/text_builder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <string_view>
 
 #include "io/checksum.h"
-#include "io/output_file.h"
+#include "io/dataset_folder.h"
 #include "io/shard.h"
+#include "io/shard_file.h"
 #include "io/text_files.h"
 #include "runtime/error.h"
-#include "runtime/random.h"
 
 namespace fusor {
 namespace {
@@ -39,10 +35,9 @@ class SplitWriter {
 
  private:
   void flush() {
-    std::array<char, 16> number{};
-    std::snprintf(number.data(), number.size(), "-%05zu.h5", split_.shards.size());
-    split_.shards.push_back(write_text_shard(folder_, split_.name + number.data(), TokenType::u8,
-                                             std::as_bytes(std::span(tokens_)), offsets_));
+    split_.shards.push_back(write_text_shard(folder_, shard_name(split_.name, split_.shards.size()),
+                                             TokenType::u8, std::as_bytes(std::span(tokens_)),
+                                             offsets_));
     tokens_.clear();
     offsets_.assign(1, 0);
   }
@@ -56,47 +51,16 @@ class SplitWriter {
 
 // Of the bytes before the separator, so that equal documents fall on the same side wherever they
 // stand.
-bool is_val(std::string_view document, const std::string& separator, RandomKey key,
-            double val_fraction) {
+std::uint64_t hash_of(std::string_view document, const std::string& separator) {
   if (!separator.empty() && document.ends_with(separator)) document.remove_suffix(separator.size());
-  const auto words = philox(key, checksum(document.data(), document.size()));
-  return words[0] * 0x1p-32 < val_fraction;
-}
-
-// A folder that goes away with everything in it unless it was renamed to its final name.
-class UnfinishedFolder {
- public:
-  explicit UnfinishedFolder(std::string path) : path_(std::move(path)) {
-    std::error_code status;
-    fs::create_directories(path_, status);
-    require(!status, "cannot create the folder ", path_, ": ", status.message());
-  }
-  ~UnfinishedFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  UnfinishedFolder(const UnfinishedFolder&) = delete;
-  UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-void check(const TextBuildConfig& config, const std::string& output) {
-  require(!config.inputs.empty(), "name at least one input file or folder");
-  require(!output.empty(), "name an output folder");
-  require(config.val_fraction >= 0 && config.val_fraction < 1,
-          "the val fraction must be in [0, 1), not ", config.val_fraction);
-  require(config.shard_bytes > 0, "a shard must hold 1 byte or more, not ", config.shard_bytes);
-  require(!fs::exists(output), output, " exists already: choose another folder or remove it");
+  return checksum(document.data(), document.size());
 }
 
 // Reads every input once; the splits come back in the order train, val.
 void write_splits(const TextBuildConfig& config, const std::string& folder,
                   TextBuildReport& report) {
   SplitWriter train(folder, "train", config.shard_bytes), val(folder, "val", config.shard_bytes);
-  const RandomKey key = random_key(config.split_seed, "data/split");
+  const SplitByHash split_of(config.split_seed, {.val = config.val_fraction});
   for (const std::string& file : list_files(config.inputs)) {
     ++report.num_files;
     for_each_part(file, config.separator, [&](const TextPart& part) {
@@ -105,7 +69,8 @@ void write_splits(const TextBuildConfig& config, const std::string& folder,
         ++report.num_empty;
         return;
       }
-      (is_val(document, config.separator, key, config.val_fraction) ? val : train).add(document);
+      const std::string_view split = split_of(hash_of(document, config.separator));
+      (split == "val" ? val : train).add(document);
     });
   }
   for (SplitWriter* writer : {&train, &val})
@@ -126,18 +91,16 @@ void check_splits(const TextBuildConfig& config, const Manifest& manifest) {
 }  // namespace
 
 TextBuildReport build_text_dataset(const TextBuildConfig& config) {
-  std::string output = fs::path(config.output).lexically_normal().string();
-  while (output.size() > 1 && output.back() == '/') output.pop_back();
-  check(config, output);
+  require(!config.inputs.empty(), "name at least one input file or folder");
+  require(config.shard_bytes > 0, "a shard must hold 1 byte or more, not ", config.shard_bytes);
+  check_shares({.val = config.val_fraction});
   TextBuildReport report;
   report.manifest.separator = config.separator;
   to_text(report.manifest);  // a separator that the manifest cannot hold is refused before the work
-  const UnfinishedFolder folder(output + ".tmp-" + std::to_string(::getpid()));
+  DatasetFolder folder(config.output);
   write_splits(config, folder.path(), report);
   check_splits(config, report.manifest);
-  write_text_file((fs::path(folder.path()) / kManifestFile).string(), to_text(report.manifest));
-  sync_to_disk(folder.path());
-  rename_durably(folder.path(), output);
+  folder.finish(to_text(report.manifest));
   return report;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/manifest.h"
@@ -13,6 +14,10 @@ int data_text(const std::vector<std::string>& args);
 int data_vocab(const std::vector<std::string>& args);
 
 std::string counted(std::int64_t n, const std::string& noun);  // "1 shard", "2 shards"
+// In quotes, on one line: \n, \t, \xHH; bytes of UTF-8 stay as they are.
+std::string escape(std::string_view text);
 void print_splits(const Manifest&);
+// Fields, splits and first rows of a dataset of records.
+void inspect_records(const std::string& folder);
 
 }  // namespace fusor

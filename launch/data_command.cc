@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "io/dataset.h"
+#include "io/record_shard.h"
 #include "io/shard.h"
 #include "launch/arguments.h"
 #include "launch/commands.h"
@@ -26,26 +27,6 @@ constexpr const char* kUsage =
     "       fusor data cat DIR [--split NAME]\n\n"
     "text packs files into a dataset, vocab makes a vocabulary for WordPiece, inspect shows what a "
     "dataset holds, verify checks all of it, cat writes a split's text.\n";
-
-// For printing on one line; bytes of UTF-8 stay as they are.
-std::string escape(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    char code[5];
-    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
-    if (c == '\n')
-      result += "\\n";
-    else if (c == '\t')
-      result += "\\t";
-    else if (c == '\\' || c == '"')
-      result += {'\\', c};
-    else if (std::iscntrl(static_cast<unsigned char>(c)))
-      result += code;
-    else
-      result += c;
-  }
-  return '"' + result + '"';
-}
 
 // The one DIR of `fusor data ACTION DIR`; empty when help was asked for and printed.
 std::string folder_argument(const std::string& action, const std::string& summary,
@@ -75,39 +56,55 @@ int inspect(const std::vector<std::string>& args) {
   const std::string folder =
       folder_argument("inspect", "Prints a dataset's schema, counts and first documents.", args);
   if (folder.empty()) return 0;
+  if (read_schema(folder) == "records") {
+    inspect_records(folder);
+    return 0;
+  }
   const Manifest manifest = read_manifest(folder);
-  std::cout << folder << ": " << manifest.schema << ", tokenizer " << manifest.tokenizer
-            << ", vocabulary " << manifest.vocab_size << ", stored as "
-            << name_of(manifest.token_type) << ", separator " << escape(manifest.separator) << '\n';
+  std::cout << folder << ": text, tokenizer " << manifest.tokenizer << ", vocabulary "
+            << manifest.vocab_size << ", stored as " << name_of(manifest.token_type)
+            << ", separator " << escape(manifest.separator) << '\n';
   print_splits(manifest);
   std::cout << "first documents\n";
   for (const SplitInfo& split : manifest.splits) print_first_documents(folder, split, manifest);
   return 0;
 }
 
-int verify(const std::vector<std::string>& args) {
-  const std::string folder = folder_argument(
-      "verify", "Reads every shard: size, checksum, counts, documents and token ids.", args);
-  if (folder.empty()) return 0;
-  const Manifest manifest = read_manifest(folder);
+// Runs check(shard) for each shard of a manifest, tells of each and throws what it found.
+template <class Manifest, class Check>
+void verify_shards(const std::string& folder, const Manifest& manifest, Check&& check) {
   std::vector<std::string> faults;
   std::int64_t num_shards = 0;
-  for (const SplitInfo& split : manifest.splits)
-    for (const ShardInfo& shard : split.shards) try {
+  for (const auto& split : manifest.splits)
+    for (const auto& shard : split.shards) try {
         ++num_shards;
-        verify_text_shard(folder, shard, manifest);
+        check(shard);
         std::cout << shard.file << "  ok\n";
       } catch (const Error& error) {
         std::cout << shard.file << "  BAD\n";
         faults.push_back(error.what());
       }
-  if (faults.empty()) {
-    std::cout << folder << ": " << counted(num_shards, "shard") << " ok\n";
-    return 0;
-  }
   std::string all;
   for (const std::string& fault : faults) all += (all.empty() ? "" : "; ") + fault;
-  raise(all);
+  require(faults.empty(), all);
+  std::cout << folder << ": " << counted(num_shards, "shard") << " ok\n";
+}
+
+int verify(const std::vector<std::string>& args) {
+  const std::string folder = folder_argument(
+      "verify", "Reads every shard: size, checksum, counts, documents and token ids.", args);
+  if (folder.empty()) return 0;
+  if (read_schema(folder) == "records") {
+    const RecordManifest manifest = read_record_manifest(folder);
+    verify_shards(folder, manifest, [&](const RecordShardInfo& shard) {
+      verify_record_shard(folder, shard, manifest.fields);
+    });
+    return 0;
+  }
+  const Manifest manifest = read_manifest(folder);
+  verify_shards(folder, manifest,
+                [&](const ShardInfo& shard) { verify_text_shard(folder, shard, manifest); });
+  return 0;
 }
 
 int cat(const std::vector<std::string>& args) {
@@ -153,6 +150,25 @@ constexpr Action kActions[] = {{"text", data_text},
 
 std::string counted(std::int64_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+std::string escape(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    char code[5];
+    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned char>(c));
+    if (c == '\n')
+      result += "\\n";
+    else if (c == '\t')
+      result += "\\t";
+    else if (c == '\\' || c == '"')
+      result += {'\\', c};
+    else if (std::iscntrl(static_cast<unsigned char>(c)))
+      result += code;
+    else
+      result += c;
+  }
+  return '"' + result + '"';
 }
 
 void print_splits(const Manifest& manifest) {

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "io/record_writer.h"
 #include "launch/commands.h"
 #include "tests/text_dataset.h"
 
@@ -45,6 +46,31 @@ TEST_F(DataCommand, PacksInspectsAndVerifies) {
                     HasSubstr("separator \"\\n\\n\""), HasSubstr("train[0], "),
                     HasSubstr(": \"document 0:\\n\\n\"\n")));
   EXPECT_THAT(run({"verify", set}), HasSubstr("train-00000.h5  ok\n"));
+}
+
+TEST_F(DataCommand, InspectsAndVerifiesRecords) {
+  const std::string set = path("set");
+  RecordWriter writer(
+      {.output = set,
+       .fields = {{.name = "label", .type = ElementType::i32, .names = {"cat", "dog"}},
+                  {.name = "sound", .type = ElementType::i16, .ragged = true},
+                  {.name = "caption", .ragged = true, .attributes = {{"encoding", "utf-8"}}}}});
+  const std::vector<std::int16_t> sound{-3, 5};
+  writer.add(1, {1, sound, std::string_view("a \"dog\"\n")});
+  writer.add(2, {0, {}, std::string_view("")});
+  writer.finish();
+  EXPECT_THAT(
+      run({"inspect", set}),
+      AllOf(StartsWith(set + ": records of 3 fields\n"),
+            HasSubstr("label       i32, 2 names: cat, dog\n"),
+            HasSubstr("sound       i16, of any length\n"),
+            HasSubstr("train       2 rows, 1 shard, sound of 2 in all, caption of 8 in all"),
+            HasSubstr(" 1 with label + caption\n"),
+            HasSubstr("train[0], label 1 (dog), sound -3 5, caption \"a \\\"dog\\\"\\n\"\n"),
+            HasSubstr("train[1], label 0 (cat), caption \"\"\n")));
+  EXPECT_THAT(run({"verify", set}), HasSubstr("train-00000.h5  ok\n"));
+  std::filesystem::resize_file(set + "/train-00000.h5", 100);
+  EXPECT_THAT(refusal({"verify", set}), HasSubstr("train-00000.h5 is truncated"));
 }
 
 TEST_F(DataCommand, CatGivesBackEveryDocumentOnce) {
