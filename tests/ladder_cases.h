@@ -10,6 +10,10 @@ const std::vector<Case>& cases();
 // Those of one family, which cases() has too.
 std::vector<Case> attention_cases();
 std::vector<Case> speech_cases();
+std::vector<Case> text_cases();
 std::vector<Case> vision_cases();
+
+// i32 [sequences]; undefined where there are none.
+Tensor lengths_on(const Device& device, const std::vector<std::int32_t>& lengths);
 
 }  // namespace fusor::ladder

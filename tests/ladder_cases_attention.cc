@@ -10,16 +10,6 @@ namespace {
 using Vars = std::vector<Var>;
 using Lengths = std::vector<std::int32_t>;
 
-Tensor lengths_on(const Device& device, const Lengths& lengths) {
-  if (lengths.empty()) return {};
-  const Shape shape{static_cast<std::int64_t>(lengths.size())};
-  const Tensor on_host(shape, DType::i32), t(shape, DType::i32, device);
-  std::ranges::copy(lengths, on_host.host<std::int32_t>().begin());
-  copy(on_host, t);
-  synchronize(device);
-  return t;
-}
-
 Case attention_case(const char* name, const AttentionShape& s, const Lengths& lengths = {}) {
   return {name,
           {activation({s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim})},
@@ -36,6 +26,16 @@ Case cross_case(const char* name, const AttentionShape& s, const Lengths& length
 }
 
 }  // namespace
+
+Tensor lengths_on(const Device& device, const std::vector<std::int32_t>& lengths) {
+  if (lengths.empty()) return {};
+  const Shape shape{static_cast<std::int64_t>(lengths.size())};
+  const Tensor on_host(shape, DType::i32), t(shape, DType::i32, device);
+  std::ranges::copy(lengths, on_host.host<std::int32_t>().begin());
+  copy(on_host, t);
+  synchronize(device);
+  return t;
+}
 
 // batch, seq_len, heads, kv_heads, head_dim, causal, kv_seq_len
 std::vector<Case> attention_cases() {

@@ -10,6 +10,8 @@
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/layer_norm.h"
+#include "ops/mean_pool.h"
+#include "ops/pick_rows.h"
 #include "ops/rms_norm.h"
 #include "ops/rotary.h"
 #include "ops/sum_rows.h"
@@ -56,6 +58,26 @@ TEST(OpErrors, NameTheOperatorAndWhatIsWrong) {
          embedding(var({5, 2}), ids({-1}));
        },
        "id -1 is not in a table of 5 rows"},
+      {[] {
+         mean_pool(var({7, 2}), 2);
+       },
+       "mean_pool: x [7, 2] in 2 sequences"},
+      {[] {
+         mean_pool(var({6, 2}), 2, ids({1}).value());
+       },
+       "lengths [1] i32 of 2 sequences"},
+      {[] {
+         pick_rows(var({6, 2}), ids({0, 3}).value().view({2, 1}));
+       },
+       "pick_rows: position 3 is not in a sequence of 3"},
+      {[] {
+         pick_rows(var({6, 2}), ids({0, 3}).value());
+       },
+       "positions [2] i32"},
+      {[] {
+         first_rows(var({6, 2}), 4);
+       },
+       "first_rows: x [6, 2] in 4 sequences"},
       {[] {
          embedding(var({5, 2}), var({3}));
        },
