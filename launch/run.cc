@@ -52,7 +52,7 @@ std::string checkpoint_to_resume(const Config& config, const std::string& checkp
 
 // Why a run on a GPU is slower than it might be; empty if it is not.
 std::string about_attention(const Config& config, const Placement& placement) {
-  if (placement.gpu < 0 || config.train.dtype != DType::bf16) return "";
+  if (placement.gpu < 0 || !is_half(config.train.dtype)) return "";
   const std::string why = ops::why_no_cudnn();
   return why.empty() ? "" : "warning: attention does without tensor cores: " + why;
 }

@@ -53,9 +53,11 @@ constexpr auto names(TransportKind) {
 constexpr auto names(TrainDevice) {
   return std::to_array<std::string_view>({"auto", "cpu", "cuda"});
 }
-constexpr auto names(DType) { return std::to_array<std::string_view>({"f64", "f32", "bf16"}); }
+constexpr auto names(DType) {
+  return std::to_array<std::string_view>({"f64", "f32", "bf16", "f16"});
+}
 static_assert(static_cast<int>(DType::f64) == 0 && static_cast<int>(DType::f32) == 1 &&
-              static_cast<int>(DType::bf16) == 2);
+              static_cast<int>(DType::bf16) == 2 && static_cast<int>(DType::f16) == 3);
 
 template <class E>
 concept Choice = std::is_enum_v<E>;

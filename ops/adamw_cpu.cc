@@ -41,6 +41,7 @@ void adamw(Cpu, std::span<const AdamWArrays<T>> arrays, const AdamW& f,
 FUSOR_ADAMW(double)
 FUSOR_ADAMW(float)
 FUSOR_ADAMW(bf16)
+FUSOR_ADAMW(f16)
 #undef FUSOR_ADAMW
 
 }  // namespace fusor::ops::kernels

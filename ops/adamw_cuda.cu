@@ -88,6 +88,7 @@ void adamw(Cuda on, std::span<const AdamWArrays<T>> arrays, const AdamW& setting
 FUSOR_ADAMW(double)
 FUSOR_ADAMW(float)
 FUSOR_ADAMW(bf16)
+FUSOR_ADAMW(f16)
 #undef FUSOR_ADAMW
 
 }  // namespace fusor::ops::kernels

@@ -26,9 +26,12 @@ void add_into(Cuda on, std::int64_t n, const T* x, To* to, bool add) {
 template void add(Cuda, std::int64_t, const double*, const double*, double*);
 template void add(Cuda, std::int64_t, const float*, const float*, float*);
 template void add(Cuda, std::int64_t, const bf16*, const bf16*, bf16*);
+template void add(Cuda, std::int64_t, const f16*, const f16*, f16*);
 template void add_into(Cuda, std::int64_t, const double*, double*, bool);
 template void add_into(Cuda, std::int64_t, const float*, float*, bool);
 template void add_into(Cuda, std::int64_t, const bf16*, bf16*, bool);
+template void add_into(Cuda, std::int64_t, const f16*, f16*, bool);
 template void add_into(Cuda, std::int64_t, const bf16*, float*, bool);
+template void add_into(Cuda, std::int64_t, const f16*, float*, bool);
 
 }  // namespace fusor::ops::kernels

@@ -52,6 +52,7 @@ void add_rms_norm(Cpu, std::int64_t rows, const Addition<T>& a, double eps, cons
 FUSOR_ADD_NORM(double, double)
 FUSOR_ADD_NORM(float, float)
 FUSOR_ADD_NORM(bf16, float)
+FUSOR_ADD_NORM(f16, float)
 #undef FUSOR_ADD_NORM
 
 }  // namespace fusor::ops::kernels

@@ -189,7 +189,9 @@ std::size_t attention_backward_workspace(Cpu, const AttentionShape& s, std::int6
 FUSOR_ATTENTION_BACKWARD(double, double)
 FUSOR_ATTENTION_BACKWARD(float, float)
 FUSOR_ATTENTION_BACKWARD(bf16, bf16)
+FUSOR_ATTENTION_BACKWARD(f16, f16)
 FUSOR_ATTENTION_BACKWARD(bf16, float)
+FUSOR_ATTENTION_BACKWARD(f16, float)
 #undef FUSOR_ATTENTION_BACKWARD
 
 }  // namespace fusor::ops::kernels

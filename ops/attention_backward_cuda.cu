@@ -259,7 +259,9 @@ void attention_backward_tiles(Cuda on, const AttentionShape& s, const Visible& v
 FUSOR_ATTENTION_BACKWARD(double, double)
 FUSOR_ATTENTION_BACKWARD(float, float)
 FUSOR_ATTENTION_BACKWARD(bf16, bf16)
+FUSOR_ATTENTION_BACKWARD(f16, f16)
 FUSOR_ATTENTION_BACKWARD(bf16, float)
+FUSOR_ATTENTION_BACKWARD(f16, float)
 #undef FUSOR_ATTENTION_BACKWARD
 
 }  // namespace fusor::ops::cuda

@@ -183,10 +183,13 @@ std::size_t attention_workspace(Cpu, const AttentionShape& s) {
 FUSOR_ATTENTION(double, double)
 FUSOR_ATTENTION(float, float)
 FUSOR_ATTENTION(bf16, bf16)
+FUSOR_ATTENTION(f16, f16)
 FUSOR_ATTENTION(bf16, float)
+FUSOR_ATTENTION(f16, float)
 #undef FUSOR_ATTENTION
 template std::size_t attention_workspace<double>(Cpu, const AttentionShape&);
 template std::size_t attention_workspace<float>(Cpu, const AttentionShape&);
 template std::size_t attention_workspace<bf16>(Cpu, const AttentionShape&);
+template std::size_t attention_workspace<f16>(Cpu, const AttentionShape&);
 
 }  // namespace fusor::ops::kernels

@@ -34,12 +34,12 @@ CudnnSetup setup_of(int gpu) {
 }
 
 // Without cuDNN, or where it has no such kernel, the own kernels do: errors are reasons.
-Planned plan(int gpu, const AttentionShape& s, AttentionPass pass) {
+Planned plan(int gpu, DType dtype, const AttentionShape& s, AttentionPass pass) {
   Planned planned;
   try {
     const CudnnSetup on = setup_of(gpu);
     planned.refused = cudnn_refuses(on, s, pass);
-    if (planned.refused.empty()) planned.graph.emplace(cudnn_handle(nullptr), on, s, pass);
+    if (planned.refused.empty()) planned.graph.emplace(cudnn_handle(nullptr), on, dtype, s, pass);
   } catch (const std::exception& error) {
     planned.refused = error.what();
   }
@@ -47,18 +47,23 @@ Planned plan(int gpu, const AttentionShape& s, AttentionPass pass) {
 }
 
 // Plans of this thread, each asked for once.
-const Planned& planned(const AttentionShape& s, AttentionPass pass) {
-  using Key = std::array<std::int64_t, 9>;
+const Planned& planned(DType dtype, const AttentionShape& s, AttentionPass pass) {
+  using Key = std::array<std::int64_t, 10>;
   thread_local std::map<Key, Planned> plans;
   const int gpu = current_gpu();
-  const Key key{gpu,         static_cast<std::int64_t>(pass),
-                s.batch,     s.seq_len,
-                s.heads,     s.kv_heads,
-                s.head_dim,  s.causal,
+  const Key key{gpu,
+                static_cast<std::int64_t>(dtype),
+                static_cast<std::int64_t>(pass),
+                s.batch,
+                s.seq_len,
+                s.heads,
+                s.kv_heads,
+                s.head_dim,
+                s.causal,
                 s.kv_seq_len};
   const auto found = plans.find(key);
   if (found != plans.end()) return found->second;
-  return plans.emplace(key, plan(gpu, s, pass)).first->second;
+  return plans.emplace(key, plan(gpu, dtype, s, pass)).first->second;
 }
 
 std::size_t log_sum_exp_bytes(const AttentionShape& s) {
@@ -105,11 +110,12 @@ std::string why_no_cudnn() {
   }
 }
 
+template <class T>
 std::string cudnn_attention(Cuda on, const AttentionShape& s, const Visible& visible,
-                            const kernels::Qkv<const bf16>& in,
-                            const kernels::AttentionResult<bf16, bf16>& to, std::byte* workspace) {
+                            const kernels::Qkv<const T>& in,
+                            const kernels::AttentionResult<T, T>& to, std::byte* workspace) {
   if (std::string reason = cudnn_refuses(s, visible, in, to); !reason.empty()) return reason;
-  const Planned& p = planned(s, AttentionPass::forward);
+  const Planned& p = planned(dtype_of<T>, s, AttentionPass::forward);
   if (!p.graph) return p.refused;
   workspace = aligned(workspace);
   Heads<float> log_sum_exp = to.log_sum_exp;
@@ -127,11 +133,12 @@ std::string cudnn_attention(Cuda on, const AttentionShape& s, const Visible& vis
   return "";
 }
 
+template <class T>
 std::string cudnn_attention_backward(Cuda on, const AttentionShape& s, const Visible& visible,
-                                     const kernels::AttentionGradient<bf16, bf16>& g,
+                                     const kernels::AttentionGradient<T, T>& g,
                                      std::byte* workspace) {
   if (std::string reason = cudnn_refuses(s, visible, g); !reason.empty()) return reason;
-  const Planned& p = planned(s, AttentionPass::backward);
+  const Planned& p = planned(dtype_of<T>, s, AttentionPass::backward);
   if (!p.graph) return p.refused;
   workspace = aligned(workspace);
   const cudnnHandle_t handle = cudnn_handle(on.stream);
@@ -146,18 +153,30 @@ std::string cudnn_attention_backward(Cuda on, const AttentionShape& s, const Vis
   return "";
 }
 
-std::size_t cudnn_attention_workspace(const AttentionShape& s) {
+#define FUSOR_CUDNN(T)                                                                       \
+  template std::string cudnn_attention(Cuda, const AttentionShape&, const Visible&,          \
+                                       const kernels::Qkv<const T>&,                         \
+                                       const kernels::AttentionResult<T, T>&, std::byte*);   \
+  template std::string cudnn_attention_backward(Cuda, const AttentionShape&, const Visible&, \
+                                                const kernels::AttentionGradient<T, T>&,     \
+                                                std::byte*);
+FUSOR_CUDNN(bf16)
+FUSOR_CUDNN(f16)
+#undef FUSOR_CUDNN
+
+std::size_t cudnn_attention_workspace(DType dtype, const AttentionShape& s) {
   if (!cuda_devices().why_none.empty())
     return with_room(estimated_cudnn_workspace(s, AttentionPass::forward));
-  const Planned& p = planned(s, AttentionPass::forward);
+  const Planned& p = planned(dtype, s, AttentionPass::forward);
   return with_room(p.graph ? forward_bytes(*p.graph) + log_sum_exp_bytes(s) : 0);
 }
 
-std::size_t cudnn_attention_backward_workspace(const AttentionShape& s, std::int64_t keys) {
+std::size_t cudnn_attention_backward_workspace(DType dtype, const AttentionShape& s,
+                                               std::int64_t keys) {
   if (keys != s.seq_len) return 0;
   if (!cuda_devices().why_none.empty())
     return with_room(estimated_cudnn_workspace(s, AttentionPass::backward));
-  const Planned& p = planned(s, AttentionPass::backward);
+  const Planned& p = planned(dtype, s, AttentionPass::backward);
   return with_room(p.graph ? p.graph->workspace() : 0);
 }
 

@@ -37,11 +37,16 @@ Layout heads_layout(const AttentionShape& s, const AttentionPart& part, std::int
           {s.seq_len * columns, s.head_dim, columns, 1}};
 }
 
+fe::DataType_t type_of(DType dtype) {
+  return dtype == DType::f16 ? fe::DataType_t::HALF : fe::DataType_t::BFLOAT16;
+}
+
 // The graph of one pass. Stats are cuDNN's name for the log-sum-exp, natural and f32.
 struct Builder {
   fe::graph::Graph& graph;
   const AttentionShape& s;
   const AttentionPart& part;
+  fe::DataType_t type;  // of all but the stats
   std::int64_t qkv_columns = (s.heads + 2 * s.kv_heads) * s.head_dim;
   std::int64_t y_columns = s.heads * s.head_dim;
   float scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
@@ -54,20 +59,23 @@ struct Builder {
     return {{part.sequences, heads, s.seq_len, 1}, {heads * s.seq_len, s.seq_len, 1, 1}};
   }
 
-  Node input(Uid uid, const Layout& layout, fe::DataType_t type = fe::DataType_t::BFLOAT16) const {
+  Node input(Uid uid, const Layout& layout) const { return input(uid, layout, type); }
+  Node input(Uid uid, const Layout& layout, fe::DataType_t of) const {
     return graph.tensor(fe::graph::Tensor_attributes()
                             .set_uid(uid)
                             .set_dim(layout.dims)
                             .set_stride(layout.strides)
-                            .set_data_type(type));
+                            .set_data_type(of));
   }
-  static void output(const Node& node, Uid uid, const Layout& layout,
-                     fe::DataType_t type = fe::DataType_t::BFLOAT16) {
+  void output(const Node& node, Uid uid, const Layout& layout) const {
+    output(node, uid, layout, type);
+  }
+  static void output(const Node& node, Uid uid, const Layout& layout, fe::DataType_t of) {
     node->set_output(true)
         .set_uid(uid)
         .set_dim(layout.dims)
         .set_stride(layout.strides)
-        .set_data_type(type);
+        .set_data_type(of);
   }
 
   void forward() const {
@@ -105,14 +113,14 @@ void* connect() {
   return fe::cudnn_dlhandle = cudnn().loaded;
 }
 
-void describe(fe::graph::Graph& graph, const CudnnSetup& on, const AttentionShape& s,
+void describe(fe::graph::Graph& graph, const CudnnSetup& on, DType dtype, const AttentionShape& s,
               const AttentionPart& part, AttentionPass pass) {
   [[maybe_unused]] static void* const found = connect();
-  graph.set_io_data_type(fe::DataType_t::BFLOAT16)
+  graph.set_io_data_type(type_of(dtype))
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
       .set_compute_data_type(fe::DataType_t::FLOAT)
       .set_sm_version(on.capability);
-  const Builder builder{graph, s, part};
+  const Builder builder{graph, s, part, type_of(dtype)};
   pass == AttentionPass::forward ? builder.forward() : builder.backward();
   check(graph.validate(), "the graph");
 }
@@ -123,11 +131,11 @@ struct AttentionGraph::Impl {
   fe::graph::Graph graph;
 };
 
-AttentionGraph::AttentionGraph(cudnnHandle_t handle, const CudnnSetup& on, const AttentionShape& s,
-                               AttentionPass pass)
+AttentionGraph::AttentionGraph(cudnnHandle_t handle, const CudnnSetup& on, DType dtype,
+                               const AttentionShape& s, AttentionPass pass)
     : impl_(std::make_unique<Impl>()), part_(cudnn_part(on, s, pass)), pass_(pass) {
   fe::graph::Graph& graph = impl_->graph;
-  describe(graph, on, s, part_, pass);
+  describe(graph, on, dtype, s, part_, pass);
   check(graph.build_operation_graph(handle), "its operations");
   check(graph.create_execution_plans({fe::HeurMode_t::A}), "a kernel");
   check(graph.check_support(), "a kernel");
@@ -145,10 +153,10 @@ void AttentionGraph::run(cudnnHandle_t handle, Tensors tensors, std::byte* works
   check(impl_->graph.execute(handle, tensors.data(), count, workspace), "a call");
 }
 
-void check_attention_graph(const std::string& device, const CudnnSetup& on, const AttentionShape& s,
-                           AttentionPass pass) {
+void check_attention_graph(const std::string& device, const CudnnSetup& on, DType dtype,
+                           const AttentionShape& s, AttentionPass pass) {
   fe::graph::Graph graph;
-  describe(graph, on, s, cudnn_part(on, s, pass), pass);
+  describe(graph, on, dtype, s, cudnn_part(on, s, pass), pass);
   const auto properties = std::make_shared<fe::DeviceProperties>();
   check(properties->deserialize({device.begin(), device.end()}), "the description of a GPU");
   graph.set_device_properties(properties);

@@ -10,11 +10,12 @@
 
 namespace fusor::ops {
 
-// cuDNN's plan of one pass over a part of an attention, causal and with the same bits each run.
+// cuDNN's plan of one pass over a part of an attention in bf16 or f16, causal and with the same
+// bits each run.
 class AttentionGraph {
  public:
   // Of a handle's GPU. Throws Error with cuDNN's reason where it has no kernel.
-  AttentionGraph(cudnnHandle_t, const CudnnSetup&, const AttentionShape&, AttentionPass);
+  AttentionGraph(cudnnHandle_t, const CudnnSetup&, DType, const AttentionShape&, AttentionPass);
   ~AttentionGraph();
   AttentionGraph(AttentionGraph&&) noexcept;
 
@@ -37,7 +38,7 @@ class AttentionGraph {
 // Throws Error unless cuDNN accepts every descriptor of such a graph. `device` describes a GPU as
 // cuDNN serialises them (CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION): none has to be there. For
 // tests.
-void check_attention_graph(const std::string& device, const CudnnSetup&, const AttentionShape&,
-                           AttentionPass);
+void check_attention_graph(const std::string& device, const CudnnSetup&, DType,
+                           const AttentionShape&, AttentionPass);
 
 }  // namespace fusor::ops

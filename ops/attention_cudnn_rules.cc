@@ -92,17 +92,19 @@ std::string cudnn_refuses(const CudnnSetup& on, const AttentionShape& s, Attenti
   return "";
 }
 
+template <class T>
 std::string cudnn_refuses(const AttentionShape& s, const Visible& visible,
-                          const kernels::Qkv<const bf16>& in,
-                          const kernels::AttentionResult<bf16, bf16>& to) {
+                          const kernels::Qkv<const T>& in,
+                          const kernels::AttentionResult<T, T>& to) {
   if (std::string reason = seen(s, visible); !reason.empty()) return reason;
   if (to.merge) return "cuDNN does not merge attention to other keys";
   const bool dense = !to.log_sum_exp.data || is_dense(s, to.log_sum_exp);
   return dense && lies_in_qkv(s, in) && lies_in_y(s, to.y) ? "" : kOtherLayout;
 }
 
+template <class T>
 std::string cudnn_refuses(const AttentionShape& s, const Visible& visible,
-                          const kernels::AttentionGradient<bf16, bf16>& g) {
+                          const kernels::AttentionGradient<T, T>& g) {
   if (std::string reason = seen(s, visible); !reason.empty()) return reason;
   if (g.add_q || g.add_kv) return "cuDNN does not add to gradients";
   const bool dense = is_dense(s, g.log_sum_exp) && g.kv_rows == s.seq_len;
@@ -111,6 +113,16 @@ std::string cudnn_refuses(const AttentionShape& s, const Visible& visible,
              ? ""
              : kOtherLayout;
 }
+
+#define FUSOR_CUDNN_REFUSES(T)                                               \
+  template std::string cudnn_refuses(const AttentionShape&, const Visible&,  \
+                                     const kernels::Qkv<const T>&,           \
+                                     const kernels::AttentionResult<T, T>&); \
+  template std::string cudnn_refuses(const AttentionShape&, const Visible&,  \
+                                     const kernels::AttentionGradient<T, T>&);
+FUSOR_CUDNN_REFUSES(bf16)
+FUSOR_CUDNN_REFUSES(f16)
+#undef FUSOR_CUDNN_REFUSES
 
 AttentionPart cudnn_part(const CudnnSetup& on, const AttentionShape& s, AttentionPass pass) {
   if (pass == AttentionPass::forward || on.capability >= 100) return {s.batch, s.kv_heads};

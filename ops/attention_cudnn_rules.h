@@ -24,10 +24,12 @@ std::string cudnn_refuses(const CudnnSetup&);
 std::string cudnn_refuses(const CudnnSetup&, const AttentionShape&, AttentionPass);
 
 // Why a call is not for cuDNN, by all that its shape does not tell.
-std::string cudnn_refuses(const AttentionShape&, const Visible&, const kernels::Qkv<const bf16>&,
-                          const kernels::AttentionResult<bf16, bf16>&);
+template <class T>
+std::string cudnn_refuses(const AttentionShape&, const Visible&, const kernels::Qkv<const T>&,
+                          const kernels::AttentionResult<T, T>&);
+template <class T>
 std::string cudnn_refuses(const AttentionShape&, const Visible&,
-                          const kernels::AttentionGradient<bf16, bf16>&);
+                          const kernels::AttentionGradient<T, T>&);
 
 // Backward with the same bits each run stores the gradient of the scores, [sequences, heads,
 // seq_len, seq_len], on GPUs before 10.0. So a call is cut into parts that cuDNN does in turn.

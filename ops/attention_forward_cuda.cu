@@ -191,7 +191,9 @@ void attention_tiles(Cuda on, const AttentionShape& s, const Visible& visible,
 FUSOR_ATTENTION(double, double)
 FUSOR_ATTENTION(float, float)
 FUSOR_ATTENTION(bf16, bf16)
+FUSOR_ATTENTION(f16, f16)
 FUSOR_ATTENTION(bf16, float)
+FUSOR_ATTENTION(f16, float)
 #undef FUSOR_ATTENTION
 
 }  // namespace fusor::ops::cuda

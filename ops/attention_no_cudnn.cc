@@ -10,17 +10,32 @@ constexpr char kNoCudnn[] = "Fusor was built without cuDNN";
 
 std::string why_no_cudnn() { return kNoCudnn; }
 
+template <class T>
 std::string cudnn_attention(Cuda, const AttentionShape&, const Visible&,
-                            const kernels::Qkv<const bf16>&,
-                            const kernels::AttentionResult<bf16, bf16>&, std::byte*) {
+                            const kernels::Qkv<const T>&, const kernels::AttentionResult<T, T>&,
+                            std::byte*) {
   return kNoCudnn;
 }
+template <class T>
 std::string cudnn_attention_backward(Cuda, const AttentionShape&, const Visible&,
-                                     const kernels::AttentionGradient<bf16, bf16>&, std::byte*) {
+                                     const kernels::AttentionGradient<T, T>&, std::byte*) {
   return kNoCudnn;
 }
 
-std::size_t cudnn_attention_workspace(const AttentionShape&) { return 0; }
-std::size_t cudnn_attention_backward_workspace(const AttentionShape&, std::int64_t) { return 0; }
+std::size_t cudnn_attention_workspace(DType, const AttentionShape&) { return 0; }
+std::size_t cudnn_attention_backward_workspace(DType, const AttentionShape&, std::int64_t) {
+  return 0;
+}
+
+#define FUSOR_CUDNN(T)                                                                       \
+  template std::string cudnn_attention(Cuda, const AttentionShape&, const Visible&,          \
+                                       const kernels::Qkv<const T>&,                         \
+                                       const kernels::AttentionResult<T, T>&, std::byte*);   \
+  template std::string cudnn_attention_backward(Cuda, const AttentionShape&, const Visible&, \
+                                                const kernels::AttentionGradient<T, T>&,     \
+                                                std::byte*);
+FUSOR_CUDNN(bf16)
+FUSOR_CUDNN(f16)
+#undef FUSOR_CUDNN
 
 }  // namespace fusor::ops

@@ -33,7 +33,9 @@ void copy_columns(Cuda on, std::int64_t rows, std::int64_t cols, ColumnsOf<const
 FUSOR_COLUMNS(double, double)
 FUSOR_COLUMNS(float, float)
 FUSOR_COLUMNS(bf16, bf16)
+FUSOR_COLUMNS(f16, f16)
 FUSOR_COLUMNS(float, bf16)
+FUSOR_COLUMNS(float, f16)
 #undef FUSOR_COLUMNS
 
 }  // namespace fusor::ops::kernels

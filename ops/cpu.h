@@ -12,9 +12,11 @@ namespace fusor::ops::cpu {
 inline double load(const double& x) { return x; }
 inline float load(const float& x) { return x; }
 inline float load(const bf16& x) { return static_cast<float>(x); }
+inline float load(const f16& x) { return static_cast<float>(x); }
 inline void store(double& to, double x) { to = x; }
 inline void store(float& to, float x) { to = x; }
 inline void store(bf16& to, float x) { to = bf16(x); }
+inline void store(f16& to, float x) { to = f16(x); }
 
 // Runs body(std::bool_constant<flag>): a choice made inside a loop can keep it from vectorising.
 template <class Body>

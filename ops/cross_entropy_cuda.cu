@@ -115,6 +115,7 @@ void cross_entropy_backward(Cuda on, std::int64_t rows, std::int64_t vocab, std:
 FUSOR_CROSS_ENTROPY(double)
 FUSOR_CROSS_ENTROPY(float)
 FUSOR_CROSS_ENTROPY(bf16)
+FUSOR_CROSS_ENTROPY(f16)
 #undef FUSOR_CROSS_ENTROPY
 
 }  // namespace fusor::ops::kernels

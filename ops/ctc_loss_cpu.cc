@@ -142,6 +142,7 @@ void ctc_backward(Cpu, const CtcSizes& sizes, const double* dloss, const CtcText
 FUSOR_CTC_LOSS(double)
 FUSOR_CTC_LOSS(float)
 FUSOR_CTC_LOSS(bf16)
+FUSOR_CTC_LOSS(f16)
 #undef FUSOR_CTC_LOSS
 
 }  // namespace fusor::ops::kernels

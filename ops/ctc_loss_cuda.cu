@@ -235,6 +235,7 @@ void ctc_backward(Cuda on, const CtcSizes& sizes, const double* dloss, const Ctc
 FUSOR_CTC_LOSS(double)
 FUSOR_CTC_LOSS(float)
 FUSOR_CTC_LOSS(bf16)
+FUSOR_CTC_LOSS(f16)
 #undef FUSOR_CTC_LOSS
 
 }  // namespace fusor::ops::kernels

@@ -1,5 +1,6 @@
 #pragma once
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -22,11 +23,13 @@ inline constexpr unsigned kAllLanes = 0xffffffffu;
 __device__ inline double load(double x) { return x; }
 __device__ inline float load(float x) { return x; }
 __device__ inline float load(bf16 x) { return static_cast<float>(x); }
+__device__ inline float load(f16 x) { return __half2float(__ushort_as_half(x.bits)); }
 __device__ inline void store(double& to, double x) { to = x; }
 __device__ inline void store(float& to, float x) { to = x; }
 __device__ inline void store(bf16& to, float x) {
   to.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x));
 }
+__device__ inline void store(f16& to, float x) { to.bits = __half_as_ushort(__float2half_rn(x)); }
 
 // to = (add ? to : 0) + d
 template <class T>

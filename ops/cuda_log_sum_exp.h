@@ -3,14 +3,14 @@
 
 namespace fusor::ops::cuda {
 
-// Of logits in bf16 the exponential need not be better than they are.
+// Of logits of 16 bits the exponential need not be better than they are.
 template <class T>
 __device__ double exp_of(double x) {
   return exp(x);
 }
 template <class T>
 __device__ float exp_of(float x) {
-  if constexpr (std::is_same_v<T, bf16>)
+  if constexpr (is_half(dtype_of<T>))
     return __expf(x);
   else
     return expf(x);

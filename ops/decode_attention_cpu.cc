@@ -87,6 +87,8 @@ template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const float>
                               Heads<float>, Heads<float>);
 template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const bf16>&, std::int64_t,
                               Heads<bf16>, Heads<bf16>);
+template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const f16>&, std::int64_t,
+                              Heads<f16>, Heads<f16>);
 
 template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const double>&,
                                Heads<double>);
@@ -94,5 +96,7 @@ template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Q
                                Heads<float>);
 template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const bf16>&,
                                Heads<bf16>);
+template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const f16>&,
+                               Heads<f16>);
 
 }  // namespace fusor::ops::kernels

@@ -179,6 +179,7 @@ void decode_attention(Cuda on, const AttentionShape& s, std::int64_t position,
 FUSOR_DECODE_ATTENTION(double)
 FUSOR_DECODE_ATTENTION(float)
 FUSOR_DECODE_ATTENTION(bf16)
+FUSOR_DECODE_ATTENTION(f16)
 #undef FUSOR_DECODE_ATTENTION
 
 }  // namespace fusor::ops::kernels

@@ -49,5 +49,6 @@ void dropout(Cpu, std::int64_t n, const T* base, const T* x, const DropoutMask& 
 template void dropout(Cpu, std::int64_t, const double*, const double*, const DropoutMask&, double*);
 template void dropout(Cpu, std::int64_t, const float*, const float*, const DropoutMask&, float*);
 template void dropout(Cpu, std::int64_t, const bf16*, const bf16*, const DropoutMask&, bf16*);
+template void dropout(Cpu, std::int64_t, const f16*, const f16*, const DropoutMask&, f16*);
 
 }  // namespace fusor::ops::kernels

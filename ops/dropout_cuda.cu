@@ -55,5 +55,6 @@ template void dropout(Cuda, std::int64_t, const double*, const double*, const Dr
                       double*);
 template void dropout(Cuda, std::int64_t, const float*, const float*, const DropoutMask&, float*);
 template void dropout(Cuda, std::int64_t, const bf16*, const bf16*, const DropoutMask&, bf16*);
+template void dropout(Cuda, std::int64_t, const f16*, const f16*, const DropoutMask&, f16*);
 
 }  // namespace fusor::ops::kernels

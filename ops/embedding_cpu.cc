@@ -82,6 +82,7 @@ void add_positions_backward(Cpu, std::int64_t n, std::int64_t cols, const RowMap
 FUSOR_EMBEDDING(double, double)
 FUSOR_EMBEDDING(float, float)
 FUSOR_EMBEDDING(bf16, float)
+FUSOR_EMBEDDING(f16, float)
 #undef FUSOR_EMBEDDING
 
 }  // namespace fusor::ops::kernels

@@ -98,6 +98,7 @@ void add_positions_backward(Cuda on, std::int64_t n, std::int64_t cols, const Ro
 FUSOR_EMBEDDING(double, double)
 FUSOR_EMBEDDING(float, float)
 FUSOR_EMBEDDING(bf16, float)
+FUSOR_EMBEDDING(f16, float)
 #undef FUSOR_EMBEDDING
 
 }  // namespace fusor::ops::kernels

@@ -119,6 +119,7 @@ void expert_dots(Cpu, std::int64_t rows, std::int64_t k, std::int64_t cols,
 FUSOR_EXPERT_DISPATCH(double, double)
 FUSOR_EXPERT_DISPATCH(float, float)
 FUSOR_EXPERT_DISPATCH(bf16, float)
+FUSOR_EXPERT_DISPATCH(f16, float)
 #undef FUSOR_EXPERT_DISPATCH
 
 }  // namespace fusor::ops::kernels

@@ -59,10 +59,12 @@ void convert(Cpu, std::int64_t n, const From* from, To* to) {
   template void fill_normal(Cpu, std::int64_t, T*, double, RandomKey, const BoxRange&); \
   template void convert(Cpu, std::int64_t, const T*, double*);                          \
   template void convert(Cpu, std::int64_t, const T*, float*);                           \
-  template void convert(Cpu, std::int64_t, const T*, bf16*);
+  template void convert(Cpu, std::int64_t, const T*, bf16*);                            \
+  template void convert(Cpu, std::int64_t, const T*, f16*);
 FUSOR_FILL(double)
 FUSOR_FILL(float)
 FUSOR_FILL(bf16)
+FUSOR_FILL(f16)
 #undef FUSOR_FILL
 
 }  // namespace fusor::ops::kernels

@@ -34,6 +34,7 @@ void gelu_backward(Cpu, std::int64_t n, const T* dy, const T* x, T* dx, bool add
 FUSOR_GELU(double)
 FUSOR_GELU(float)
 FUSOR_GELU(bf16)
+FUSOR_GELU(f16)
 #undef FUSOR_GELU
 
 }  // namespace fusor::ops::kernels

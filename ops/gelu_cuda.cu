@@ -36,6 +36,7 @@ void gelu_backward(Cuda on, std::int64_t n, const T* dy, const T* x, T* dx, bool
 FUSOR_GELU(double)
 FUSOR_GELU(float)
 FUSOR_GELU(bf16)
+FUSOR_GELU(f16)
 #undef FUSOR_GELU
 
 }  // namespace fusor::ops::kernels

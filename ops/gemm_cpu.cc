@@ -169,12 +169,14 @@ void execute(const Prepared& p, const GemmCall& call, const GemmOperands& o) {
 
 std::size_t gemm_workspace(Cpu, const GemmCall& call) {
   if (call.dtype == DType::f64) return 0;
+  if (call.dtype == DType::f16) return gemm_f16_workspace(call);
   const Prepared& p = prepared(call);
   return p.staging ? onednn::aligned(p.scratch) + p.staging : p.scratch;
 }
 
 void gemm(Cpu, const GemmCall& call, const GemmOperands& operands) {
   if (call.dtype == DType::f64) return gemm_f64(call, operands);
+  if (call.dtype == DType::f16) return gemm_f16(call, operands);
   try {
     execute(prepared(call), call, operands);
   } catch (const dnnl::error& e) {

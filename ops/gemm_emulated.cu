@@ -42,7 +42,7 @@ std::size_t library::workspace() { return 0; }
 
 // As cuBLASLt on Hopper (matrix_products.h).
 bool library::fuses(const GemmCall& call, const GemmOperands&) {
-  return call.dtype == DType::bf16 && (!has_aux(call) || column_major(call).rows % 8 == 0);
+  return is_half(call.dtype) && (!has_aux(call) || column_major(call).rows % 8 == 0);
 }
 
 void library::product(Cuda on, const GemmCall& call, const GemmOperands& operands) {

@@ -5,7 +5,7 @@
 #include "ops/gemm.h"
 #include "runtime/launch.h"
 
-// Defined in gemm_cpu.cc (oneDNN), gemm_f64_cpu.cc and gemm_cuda.cc.
+// Defined in gemm_cpu.cc (oneDNN), gemm_f16_cpu.cc, gemm_f64_cpu.cc and gemm_cuda.cc.
 namespace fusor::ops::kernels {
 
 enum class Product : std::uint8_t { nt, nn, tn };
@@ -41,5 +41,9 @@ constexpr bool takes_aux(Cpu) { return false; }
 constexpr bool takes_aux(Cuda) { return true; }
 
 void gemm_f64(const GemmCall&, const GemmOperands&);  // the CPU's f64: for tests, plain loops
+
+// The CPU's f16, which few CPUs multiply: by products of f32 copies, rounded once.
+void gemm_f16(const GemmCall&, const GemmOperands&);
+std::size_t gemm_f16_workspace(const GemmCall&);
 
 }  // namespace fusor::ops::kernels

@@ -59,5 +59,6 @@ void clip_scale(Cpu, const std::int64_t* sum, const double* count, double max_no
 template void sum_squares(Cpu, std::span<const std::span<const double>>, std::int64_t*);
 template void sum_squares(Cpu, std::span<const std::span<const float>>, std::int64_t*);
 template void sum_squares(Cpu, std::span<const std::span<const bf16>>, std::int64_t*);
+template void sum_squares(Cpu, std::span<const std::span<const f16>>, std::int64_t*);
 
 }  // namespace fusor::ops::kernels

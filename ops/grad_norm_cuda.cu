@@ -151,5 +151,6 @@ void clip_scale(Cuda on, const std::int64_t* sum, const double* inv_count, doubl
 template void sum_squares(Cuda, std::span<const std::span<const double>>, std::int64_t*);
 template void sum_squares(Cuda, std::span<const std::span<const float>>, std::int64_t*);
 template void sum_squares(Cuda, std::span<const std::span<const bf16>>, std::int64_t*);
+template void sum_squares(Cuda, std::span<const std::span<const f16>>, std::int64_t*);
 
 }  // namespace fusor::ops::kernels

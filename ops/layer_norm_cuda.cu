@@ -26,6 +26,7 @@ void layer_norm_backward(Cuda on, std::int64_t rows, std::int64_t cols, const T*
 FUSOR_LAYER_NORM(double, double)
 FUSOR_LAYER_NORM(float, float)
 FUSOR_LAYER_NORM(bf16, float)
+FUSOR_LAYER_NORM(f16, float)
 #undef FUSOR_LAYER_NORM
 
 }  // namespace fusor::ops::kernels

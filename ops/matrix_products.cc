@@ -16,6 +16,8 @@ cudaDataType_t type_of(DType dtype) {
       return CUDA_R_32F;
     case DType::bf16:
       return CUDA_R_16BF;
+    case DType::f16:
+      return CUDA_R_16F;
     default:
       break;
   }
@@ -109,7 +111,7 @@ void point(const CublasLt& lt, cublasLtMatmulDesc_t product, const GemmCall& cal
   if (has_aux(call)) set(lt, product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, o.aux);
 }
 
-// Partial sums of a split product are kept in f32, so that a bf16 result is rounded once.
+// Partial sums of a split product are kept in f32, so that a 16-bit result is rounded once.
 Owned<cublasLtMatmulPreference_t> make_preference(const CublasLt& lt,
                                                   const std::array<std::uint32_t, 5>& alignments) {
   cublasLtMatmulPreference_t made = nullptr;
@@ -173,7 +175,7 @@ const MatrixProducts::Prepared& MatrixProducts::prepared(const GemmCall& call,
 
 bool MatrixProducts::fuses(const GemmCall& call, const GemmOperands& o) {
   constexpr std::int64_t kAuxMultiple = 8;  // of the rows of aux, says cublasLt.h
-  if (!fuse_gelu_ || call.dtype != DType::bf16) return false;
+  if (!fuse_gelu_ || !is_half(call.dtype)) return false;
   if (has_aux(call) && column_major(call).rows % kAuxMultiple != 0) return false;
   const std::scoped_lock lock(mutex_);
   return prepared(call, o).found;

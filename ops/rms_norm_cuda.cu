@@ -24,6 +24,7 @@ void rms_norm_backward(Cuda on, std::int64_t rows, std::int64_t cols, const T* d
 FUSOR_RMS_NORM(double, double)
 FUSOR_RMS_NORM(float, float)
 FUSOR_RMS_NORM(bf16, float)
+FUSOR_RMS_NORM(f16, float)
 #undef FUSOR_RMS_NORM
 
 }  // namespace fusor::ops::kernels

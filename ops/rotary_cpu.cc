@@ -82,6 +82,7 @@ void rotary(Cpu, const RotaryCall& call, const T* x, const acc_t<T>* table, T* y
 FUSOR_ROTARY(double)
 FUSOR_ROTARY(float)
 FUSOR_ROTARY(bf16)
+FUSOR_ROTARY(f16)
 #undef FUSOR_ROTARY
 
 }  // namespace fusor::ops::kernels

@@ -106,6 +106,7 @@ void rotary(Cuda on, const RotaryCall& call, const T* x, const acc_t<T>* table, 
 FUSOR_ROTARY(double)
 FUSOR_ROTARY(float)
 FUSOR_ROTARY(bf16)
+FUSOR_ROTARY(f16)
 #undef FUSOR_ROTARY
 
 }  // namespace fusor::ops::kernels

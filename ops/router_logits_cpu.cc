@@ -80,6 +80,7 @@ void router_logits_dw(Cpu, std::int64_t rows, std::int64_t experts, std::int64_t
 FUSOR_ROUTER_LOGITS(double, double)
 FUSOR_ROUTER_LOGITS(float, float)
 FUSOR_ROUTER_LOGITS(bf16, float)
+FUSOR_ROUTER_LOGITS(f16, float)
 #undef FUSOR_ROUTER_LOGITS
 
 }  // namespace fusor::ops::kernels

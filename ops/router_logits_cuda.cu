@@ -204,6 +204,7 @@ void router_logits_dw(Cuda on, std::int64_t rows, std::int64_t experts, std::int
 FUSOR_ROUTER_LOGITS(double, double)
 FUSOR_ROUTER_LOGITS(float, float)
 FUSOR_ROUTER_LOGITS(bf16, float)
+FUSOR_ROUTER_LOGITS(f16, float)
 #undef FUSOR_ROUTER_LOGITS
 
 }  // namespace fusor::ops::kernels

@@ -20,6 +20,7 @@ void sum_rows(Cpu, std::int64_t rows, std::int64_t cols, const T* x, A* to, bool
 template void sum_rows(Cpu, std::int64_t, std::int64_t, const double*, double*, bool, double*);
 template void sum_rows(Cpu, std::int64_t, std::int64_t, const float*, float*, bool, float*);
 template void sum_rows(Cpu, std::int64_t, std::int64_t, const bf16*, float*, bool, float*);
+template void sum_rows(Cpu, std::int64_t, std::int64_t, const f16*, float*, bool, float*);
 
 std::int64_t sum_rows_workspace(Cpu, std::int64_t, std::int64_t) { return 0; }
 

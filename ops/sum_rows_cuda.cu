@@ -81,5 +81,6 @@ void sum_rows(Cuda on, std::int64_t rows, std::int64_t cols, const T* x, A* to, 
 template void sum_rows(Cuda, std::int64_t, std::int64_t, const double*, double*, bool, double*);
 template void sum_rows(Cuda, std::int64_t, std::int64_t, const float*, float*, bool, float*);
 template void sum_rows(Cuda, std::int64_t, std::int64_t, const bf16*, float*, bool, float*);
+template void sum_rows(Cuda, std::int64_t, std::int64_t, const f16*, float*, bool, float*);
 
 }  // namespace fusor::ops::kernels

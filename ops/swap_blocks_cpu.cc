@@ -23,6 +23,7 @@ void swap_blocks(Cpu, std::int64_t a, std::int64_t b, std::int64_t block, const 
 FUSOR_SWAP_BLOCKS(double)
 FUSOR_SWAP_BLOCKS(float)
 FUSOR_SWAP_BLOCKS(bf16)
+FUSOR_SWAP_BLOCKS(f16)
 #undef FUSOR_SWAP_BLOCKS
 
 }  // namespace fusor::ops::kernels

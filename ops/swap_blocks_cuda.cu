@@ -34,5 +34,6 @@ template void swap_blocks(Cuda, std::int64_t, std::int64_t, std::int64_t, const 
 template void swap_blocks(Cuda, std::int64_t, std::int64_t, std::int64_t, const float*, float*,
                           bool);
 template void swap_blocks(Cuda, std::int64_t, std::int64_t, std::int64_t, const bf16*, bf16*, bool);
+template void swap_blocks(Cuda, std::int64_t, std::int64_t, std::int64_t, const f16*, f16*, bool);
 
 }  // namespace fusor::ops::kernels

@@ -45,6 +45,7 @@ void swiglu_backward(Cpu, std::int64_t rows, std::int64_t cols, const T* dy, con
 FUSOR_SWIGLU(double)
 FUSOR_SWIGLU(float)
 FUSOR_SWIGLU(bf16)
+FUSOR_SWIGLU(f16)
 #undef FUSOR_SWIGLU
 
 }  // namespace fusor::ops::kernels

@@ -69,6 +69,7 @@ void swiglu_backward(Cuda on, std::int64_t rows, std::int64_t cols, const T* dy,
 FUSOR_SWIGLU(double)
 FUSOR_SWIGLU(float)
 FUSOR_SWIGLU(bf16)
+FUSOR_SWIGLU(f16)
 #undef FUSOR_SWIGLU
 
 }  // namespace fusor::ops::kernels

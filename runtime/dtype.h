@@ -32,10 +32,31 @@ struct bf16 {
   }
 };
 
-// IEEE half precision as raw bits: a storage and wire type on the CPU.
+// IEEE half precision; rounds to nearest even, and to infinity from 65520 on. NaN stays NaN.
 struct f16 {
   std::uint16_t bits = 0;
+  f16() = default;
+  constexpr explicit f16(float x) {
+    const auto u = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t sign = u >> 16 & 0x8000, size = u & 0x7fffffff;
+    // The low bits of size + 0.5 count multiples of 2^-24, of which f16 has subnormals.
+    const float shifted = std::bit_cast<float>(size) + 0.5f;
+    const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(shifted) - 0x3f000000;
+    const std::uint32_t normal = (size - 0x38000000 + 0xfff + (size >> 13 & 1)) >> 13;
+    const std::uint32_t beyond = size > 0x7f800000 ? 0x7e00 | (size >> 13 & 0x3ff) : 0x7c00;
+    const std::uint32_t finite = size < 0x38800000 ? subnormal : normal;
+    bits = static_cast<std::uint16_t>(sign | (size < 0x477ff000 ? finite : beyond));
+  }
+  constexpr explicit operator float() const {
+    const std::uint32_t size = (bits & 0x7fffu) << 13;
+    const float scaled = std::bit_cast<float>(size) * 0x1p112f;  // of subnormals too
+    const bool finite = size < 0x0f800000;
+    const std::uint32_t value = finite ? std::bit_cast<std::uint32_t>(scaled) : size | 0x7f800000;
+    return std::bit_cast<float>(value | (bits & 0x8000u) << 16);
+  }
 };
+
+constexpr bool is_half(DType t) { return t == DType::bf16 || t == DType::f16; }
 
 template <class T>
 inline constexpr DType dtype_of = [] {
@@ -72,10 +93,12 @@ decltype(auto) on_float(DType dtype, F&& f) {
       return f.template operator()<float>();
     case DType::bf16:
       return f.template operator()<bf16>();
+    case DType::f16:
+      return f.template operator()<f16>();
     default:
       break;
   }
-  require(false, "no kernel computes in ", name_of(dtype), "; use f64, f32 or bf16");
+  require(false, "no kernel computes in ", name_of(dtype), "; use f64, f32, bf16 or f16");
   std::abort();
 }
 

@@ -20,36 +20,41 @@ void keep_for_ever(Abandoned operands) {
   kept.push_back(std::move(operands));
 }
 
-// inout = in op inout, each element rounded to bf16. Rank order is MPI's to choose.
-template <ReduceOp op>
-void combine_bf16(void* in, void* inout, int* count, MPI_Datatype*) {
+// inout = in op inout, each element rounded. Rank order is MPI's to choose.
+template <DType dtype, ReduceOp op>
+void combine(void* in, void* inout, int* count, MPI_Datatype*) {
   const std::byte* const parts[] = {static_cast<const std::byte*>(in),
                                     static_cast<const std::byte*>(inout)};
   std::byte* const out[] = {static_cast<std::byte*>(inout)};
-  reduce_in_order(DType::bf16, op, parts, out, *count);
+  reduce_in_order(dtype, op, parts, out, *count);
 }
 
-template <ReduceOp op>
-MPI_Op bf16_op() {
+template <DType dtype, ReduceOp op>
+MPI_Op our_op() {
   static const MPI_Op made = [] {
     MPI_Op created = MPI_OP_NULL;
-    check_mpi(MPI_Op_create(combine_bf16<op>, /*commute=*/1, &created));
+    check_mpi(MPI_Op_create(combine<dtype, op>, /*commute=*/1, &created));
     return created;
   }();
   return made;
 }
 
+template <ReduceOp op>
+MPI_Op op_of(DType dtype, MPI_Op theirs) {
+  if (dtype == DType::bf16) return our_op<DType::bf16, op>();
+  return dtype == DType::f16 ? our_op<DType::f16, op>() : theirs;
+}
+
 MPI_Op mpi_op(DType dtype, ReduceOp op) {
-  const bool ours = dtype == DType::bf16;
   switch (op) {
     case ReduceOp::max:
-      return ours ? bf16_op<ReduceOp::max>() : MPI_MAX;
+      return op_of<ReduceOp::max>(dtype, MPI_MAX);
     case ReduceOp::min:
-      return ours ? bf16_op<ReduceOp::min>() : MPI_MIN;
+      return op_of<ReduceOp::min>(dtype, MPI_MIN);
     case ReduceOp::sum:
       break;
   }
-  return ours ? bf16_op<ReduceOp::sum>() : MPI_SUM;
+  return op_of<ReduceOp::sum>(dtype, MPI_SUM);
 }
 
 MPI_Datatype mpi_type(DType dtype) {
@@ -59,18 +64,16 @@ MPI_Datatype mpi_type(DType dtype) {
     case DType::f32:
       return MPI_FLOAT;
     case DType::bf16:
+    case DType::f16:
       return MPI_UINT16_T;
     case DType::i64:
       return MPI_INT64_T;
     case DType::i32:
       return MPI_INT32_T;
     case DType::u8:
-      return MPI_UINT8_T;
-    case DType::f16:
       break;
   }
-  require(false, dtype, " cannot be reduced");
-  return MPI_DATATYPE_NULL;
+  return MPI_UINT8_T;
 }
 
 }  // namespace

@@ -62,7 +62,8 @@ class MpiBytes {
   int count = 0;
 };
 
-// The type and operation of a reduction. bf16 is MPI_UINT16_T under operations of our own.
+// The type and operation of a reduction. bf16 and f16 are MPI_UINT16_T under operations
+// of our own.
 struct MpiReduction {
   MPI_Datatype type;
   MPI_Op op;

@@ -125,7 +125,7 @@ class MpiTransport final : public Transport {
   }
 
   // Exchanges the blocks, then sums them here: faster than MPI_Ireduce_scatter_block, in rank
-  // order, and bf16 is rounded once.
+  // order, and 16-bit types are rounded once.
   int reduce_scatter(MpiFlight& flight) {
     const CommCall& call = flight.call();
     std::byte* const parts = flight.new_staging(call.in.bytes());

@@ -13,8 +13,9 @@ std::string why_no_nccl();
 // two ranks share a GPU. Throws Error as why_no_nccl says.
 // - The host waits for nothing: a call begins when the device comes to it, and wait() makes the
 //   device wait. Operands may be let go after wait(), as others that are queued may.
-// - Sums are added in an order that NCCL chooses, by the number of ranks and the size; of bf16 they
-//   are rounded at every hop. Exact sums of gradients need neither (parallel/bucket_sum.h).
+// - Sums are added in an order that NCCL chooses, by the number of ranks and the size; of 16-bit
+//   types they are rounded at every hop. Exact sums of gradients need neither
+//   (parallel/bucket_sum.h).
 // - A communicator is made when it is first used, in the background; each takes memory of the GPU
 //   besides what is planned. There is one for a group's collectives, and one for each pair of ranks
 //   and direction of messages, so that receives can be posted before sends.

@@ -9,7 +9,7 @@ namespace {
 constexpr std::int64_t kBlock = 2048;  // elements accumulated at a time; their sums stay in L1
 
 template <class T>
-using sum_t = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
+using sum_t = std::conditional_t<is_half(dtype_of<T>), float, T>;
 
 template <class T>
 void reduce(ReduceOp op, std::span<const std::byte* const> parts, std::span<std::byte* const> outs,
@@ -49,16 +49,15 @@ void reduce_in_order(DType dtype, ReduceOp op, std::span<const std::byte* const>
       return reduce<float>(op, parts, outs, n);
     case DType::bf16:
       return reduce<bf16>(op, parts, outs, n);
+    case DType::f16:
+      return reduce<f16>(op, parts, outs, n);
     case DType::i64:
       return reduce<std::int64_t>(op, parts, outs, n);
     case DType::i32:
       return reduce<std::int32_t>(op, parts, outs, n);
     case DType::u8:
       return reduce<std::uint8_t>(op, parts, outs, n);
-    case DType::f16:
-      break;
   }
-  require(false, dtype, " cannot be reduced");
 }
 
 }  // namespace fusor

@@ -81,7 +81,7 @@ class Transport {
   // that a rehearsal, which has no other rank to ask, can split too. Collective.
   virtual std::unique_ptr<Transport> split(const std::vector<int>& colors, std::string name) = 0;
 
-  // Reductions: not of f16; bf16 is summed in f32, but mpi rounds all_reduce, and nccl each sum, at
+  // Reductions: bf16 and f16 are summed in f32, but mpi rounds all_reduce, and nccl each sum, at
   // every hop.
   Pending all_reduce(Tensor t, ReduceOp op, std::string_view what);  // in place
   // out: size() x in. `in` may be this rank's block of `out`.

@@ -30,7 +30,7 @@ void expect_same(const AddNorm& got, const Var& sum, const Var& y) {
 }
 
 TEST(AddNorm, GivesTheBitsOfASumAndANorm) {
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16})
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16})
     for (const double p : {0.0, 0.3}) {
       const Operands v(dtype);
       const Var sum = dropout_add(v.residual, v.x, p, v.key, v.rows);

@@ -185,7 +185,7 @@ TEST_F(BadInput, ATrainedModelIsToldInOneSentence) {
       {"generate --from runs/tiny --tokens 0", "fusor generate: --tokens must be 1 or more, not 0"},
       {"generate --from runs/tiny --top-p 0", "top-p is 0, but must be above 0 and at most 1"},
       {"generate --from runs/tiny --dtype f8",
-       "fusor generate: --dtype f8 is not one of f64|f32|bf16"},
+       "fusor generate: --dtype f8 is not one of f64|f32|bf16|f16"},
       {"train tiny.ini --model.vocab_size=300 --checkpoint.resume=never",
        "runs/tiny/checkpoints holds checkpoints of an earlier run and checkpoint.resume is never: "
        "set log.dir to another folder"},

@@ -49,7 +49,7 @@ TEST(CrossEntropy, OfIgnoredRowsAloneIsZero) {
 }
 
 TEST(CrossEntropy, LargeAndMaskedLogits) {
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16}) {
     const auto [loss, dlogits] =
         run({2, 3}, {-kInf, 1024, 1024, -kInf, -kInf, -1024}, {1, 2}, dtype);
     EXPECT_NEAR(loss, std::numbers::ln2, 1e-6) << dtype;
@@ -80,8 +80,10 @@ TEST(CrossEntropy, LargeVocabulary) {
     dlogits[r * 5000 + target] -= 0.5;
     loss += std::log(sum) - x[target];
   }
-  for (const auto& [dtype, within] :
-       {std::pair{DType::f64, 1e-14}, {DType::f32, 1e-7}, {DType::bf16, 1e-3}}) {
+  for (const auto& [dtype, within] : {std::pair{DType::f64, 1e-14},
+                                      {DType::f32, 1e-7},
+                                      {DType::bf16, 1e-3},
+                                      {DType::f16, 2e-4}}) {
     const Result got = run(shape, logits, targets, dtype);
     EXPECT_NEAR(got.loss, loss, 1e-7 * loss) << dtype;
     EXPECT_THAT(got.dlogits, testing::Pointwise(testing::DoubleNear(within), dlogits)) << dtype;

@@ -64,7 +64,7 @@ GemmCall call_of(Product product, DType dtype, bool bias, bool add,
 
 std::vector<GemmCall> all_calls() {
   std::vector<GemmCall> calls;
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16}) {
     for (const bool either : {false, true}) {
       calls.push_back(call_of(Product::nt, dtype, either, false));
       calls.push_back(call_of(Product::nt, dtype, either, false, Epilogue::gelu));
@@ -78,7 +78,10 @@ std::vector<GemmCall> all_calls() {
 }
 
 double tolerance(DType dtype) {
-  return dtype == DType::f64 ? 1e-14 : dtype == DType::f32 ? 1e-6 : 1e-2;
+  return dtype == DType::f64    ? 1e-14
+         : dtype == DType::f32  ? 1e-6
+         : dtype == DType::bf16 ? 1e-2
+                                : 1e-3;
 }
 
 // A fresh fake in which nothing may be left at the end.
@@ -110,7 +113,7 @@ TEST_F(CublasLtTest, IsAskedForTheProductsOfTheCpu) {
 TEST_F(CublasLtTest, SumsInTheDtypeOfAccumulators) {
   for (const auto& [dtype, compute] :
        {std::pair(DType::f64, CUBLAS_COMPUTE_64F), std::pair(DType::f32, CUBLAS_COMPUTE_32F),
-        std::pair(DType::bf16, CUBLAS_COMPUTE_32F)}) {
+        std::pair(DType::bf16, CUBLAS_COMPUTE_32F), std::pair(DType::f16, CUBLAS_COMPUTE_32F)}) {
     const GemmCall call = call_of(Product::nt, dtype, false, false);
     products->run(call, Operands(call).raw(), nullptr);
     EXPECT_EQ(fake.compute_type, compute);
@@ -156,6 +159,7 @@ TEST_F(CublasLtTest, FusesGeluOfSixteenBitTypesWhereTheLibraryCan) {
     return products->fuses(call, o.raw());
   };
   EXPECT_TRUE(fuses(DType::bf16, kN));
+  EXPECT_TRUE(fuses(DType::f16, kN));
   EXPECT_FALSE(fuses(DType::bf16, kN - 1)) << "aux rows must be multiples of 8";
   EXPECT_FALSE(fuses(DType::f32, kN)) << "f32 wants a tanh of f32";
   fake.lacks = {CUBLASLT_EPILOGUE_GELU_AUX_BIAS};

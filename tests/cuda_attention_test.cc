@@ -110,7 +110,10 @@ Result attended(const Case& c, DType dtype, DType wide, const Device& device, bo
 }
 
 double tolerance(DType dtype) {
-  return dtype == DType::f64 ? 1e-13 : dtype == DType::f32 ? 3e-6 : 1e-2;
+  return dtype == DType::f64    ? 1e-13
+         : dtype == DType::f32  ? 3e-6
+         : dtype == DType::bf16 ? 1e-2
+                                : 1.25e-3;
 }
 
 class AttentionOnCuda : public OnCuda, public testing::WithParamInterface<DType> {
@@ -127,7 +130,8 @@ class AttentionOnCuda : public OnCuda, public testing::WithParamInterface<DType>
       }
   }
 };
-INSTANTIATE_TEST_SUITE_P(, AttentionOnCuda, testing::Values(DType::f64, DType::f32, DType::bf16),
+INSTANTIATE_TEST_SUITE_P(, AttentionOnCuda,
+                         testing::Values(DType::f64, DType::f32, DType::bf16, DType::f16),
                          [](const auto& test) { return std::string(name_of(test.param)); });
 
 TEST_P(AttentionOnCuda, IsThatOfTheCpu) {

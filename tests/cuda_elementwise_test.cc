@@ -20,7 +20,7 @@
 namespace fusor {
 namespace {
 
-constexpr DType kFloats[] = {DType::f64, DType::f32, DType::bf16};
+constexpr DType kFloats[] = {DType::f64, DType::f32, DType::bf16, DType::f16};
 
 // Weights are the same bits where the CPU fuses multiplications with additions, as GPUs do.
 #ifdef __FMA__
@@ -141,10 +141,9 @@ TEST_F(CudaElementwise, NormalsAreThoseOfTheCpu) {
 }
 
 TEST_F(CudaElementwise, CopiesColumnsOfAnyWidth) {
-  const std::pair<DType, DType> kinds[] = {{DType::f64, DType::f64},
-                                           {DType::f32, DType::f32},
-                                           {DType::bf16, DType::bf16},
-                                           {DType::f32, DType::bf16}};
+  const std::pair<DType, DType> kinds[] = {{DType::f64, DType::f64},   {DType::f32, DType::f32},
+                                           {DType::bf16, DType::bf16}, {DType::f32, DType::bf16},
+                                           {DType::f16, DType::f16},   {DType::f32, DType::f16}};
   struct Place {
     std::int64_t from_cols, from_first, to_cols, to_first, count;
   };

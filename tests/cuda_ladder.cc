@@ -6,17 +6,18 @@
 namespace fusor::ladder {
 namespace {
 
-constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16};
-
 Device poisoned() { return Device::cuda(0, /*poison=*/true); }
 
 void check_dtypes(const Case& c, Findings& findings) {
-  const Inputs in = draw(c), coarse = rounded_to_bf16(in);
+  const Inputs in = draw(c);
   const Outcome f64 = play(c, in, DType::f64);
   findings.expect_near("CUDA's f64", play(c, in, DType::f64, poisoned()), f64, kF64);
   findings.expect_near("CUDA's f32", play(c, in, DType::f32, poisoned()), f64, kF32);
-  findings.expect_near("CUDA's bf16", play(c, coarse, DType::bf16, poisoned()),
-                       play(c, coarse, DType::f32), kBf16);
+  for (const auto& [half, tolerance] : kHalves) {
+    const Inputs coarse = rounded(in, half);
+    findings.expect_near(half == DType::bf16 ? "CUDA's bf16" : "CUDA's f16",
+                         play(c, coarse, half, poisoned()), play(c, coarse, DType::f32), tolerance);
+  }
 }
 
 void check_accumulation(const Case& c, Findings& findings) {

@@ -30,6 +30,7 @@ struct Row {
   double f64 = ladder::kF64.value;  // tolerances: fractions of the largest element
   double f32 = ladder::kF32.value;
   double bf16 = ladder::kBf16.value;
+  double f16 = ladder::kF16.value;
 };
 constexpr double kExact = 0;
 
@@ -93,7 +94,7 @@ Results fills(const Device& device, DType dtype) {
 Results conversions(const Device& device, DType from) {
   Results out;
   const Tensor x = cast(noise({1003}, DType::f64, 1), from, device);
-  for (const DType to : {DType::f64, DType::f32, DType::bf16}) {
+  for (const DType to : {DType::f64, DType::f32, DType::bf16, DType::f16}) {
     out.emplace_back(Shape{1003}, to, device);
     ops::convert(x, out.back());
     out.emplace_back(Shape{1001}, to, device);  // not aligned
@@ -146,7 +147,7 @@ Results attention_in_blocks(const Device& device, DType dtype) {
 }
 
 Results choices(const Device& device, DType dtype) {
-  if (dtype == DType::bf16) return {};
+  if (is_half(dtype)) return {};
   const Tensor logits = drawn({301, 12}, dtype, device, 1);  // bf16 values: some are equal
   return {top_k(logits, 1), top_k(logits, 3), top_k(logits, 12)};
 }
@@ -169,7 +170,7 @@ Results routing(const Device& device, DType) {
 
 // The gradient of the logits with a pull towards balance.
 Results balance(const Device& device, DType dtype) {
-  if (dtype == DType::bf16) return {};
+  if (is_half(dtype)) return {};
   Tape tape;
   const Tensor logits = drawn({37, 5}, dtype, device, 1), chosen = top_k(logits, 2);
   const Var x = Var::input(logits, &tape, true);
@@ -192,14 +193,14 @@ Results ignored_targets(const Device& device, DType dtype) {
 
 const Row kRows[] = {
     {"adamw", adamw},
-    {"gradient_norm", gradient_norm, 1e-13, 1e-13, 1e-13},
+    {"gradient_norm", gradient_norm, 1e-13, 1e-13, 1e-13, 1e-13},
     {"fills", fills, ladder::kF32.value},  // normals are as good as f32 in every dtype
-    {"conversions", conversions, kExact, kExact, kExact},
+    {"conversions", conversions, kExact, kExact, kExact, kExact},
     {"columns", columns, kExact, kExact},
     {"decoding", decoding},
     {"attention_in_blocks", attention_in_blocks},
     {"choices", choices, kExact, kExact},
-    {"routing", routing, kExact, kExact, kExact},
+    {"routing", routing, kExact, kExact, kExact, kExact},
     {"balance", balance},
     {"ignored_targets", ignored_targets},
 };
@@ -210,8 +211,10 @@ INSTANTIATE_TEST_SUITE_P(, CudaOps, testing::ValuesIn(kRows),
 
 TEST_P(CudaOps, AgreesWithTheCpuInEveryOrder) {
   const Row& row = GetParam();
-  for (const auto& [dtype, tolerance] :
-       {std::pair(DType::f64, row.f64), {DType::f32, row.f32}, {DType::bf16, row.bf16}}) {
+  for (const auto& [dtype, tolerance] : {std::pair(DType::f64, row.f64),
+                                         {DType::f32, row.f32},
+                                         {DType::bf16, row.bf16},
+                                         {DType::f16, row.f16}}) {
     const Results want = row.on(Device::heap(true), dtype);
     const Results got = row.on(Device::cuda(0, true), dtype);
     const AnotherOrder order;

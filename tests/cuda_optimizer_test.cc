@@ -16,7 +16,7 @@ namespace {
 
 using testing::Each;
 
-constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16};
+constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16, DType::f16};
 
 class CudaOptimizer : public OnCuda {
  protected:

@@ -25,7 +25,7 @@ std::string gpu(int capability, int multiprocessors, int shared_memory) {
              "l2CacheSize":41943040})";
 }
 
-class CudnnGraph : public testing::TestWithParam<AttentionPass> {
+class CudnnGraph : public testing::TestWithParam<std::tuple<DType, AttentionPass>> {
  protected:
   void SetUp() override {
     try {
@@ -33,6 +33,10 @@ class CudnnGraph : public testing::TestWithParam<AttentionPass> {
     } catch (const std::exception& error) {
       GTEST_SKIP() << error.what();
     }
+  }
+  void check(const std::string& device, int capability, const AttentionShape& s) const {
+    const auto [dtype, pass] = GetParam();
+    check_attention_graph(device, {version_, capability}, dtype, s, pass);
   }
   int version_ = 0;
 };
@@ -43,28 +47,32 @@ TEST_P(CudnnGraph, CudnnAcceptsEveryDescriptor) {
   for (const AttentionShape& s :
        {AttentionShape{8, 1024, 12, 12, 64}, AttentionShape{2, 8192, 32, 8, 128},
         AttentionShape{2, 1000, 25, 5, 64}, AttentionShape{1, 130, 4, 1, 80}}) {
-    EXPECT_NO_THROW(check_attention_graph(ampere, {version_, 80}, s, GetParam())) << s.seq_len;
-    EXPECT_NO_THROW(check_attention_graph(hopper, {version_, 90}, s, GetParam())) << s.seq_len;
-    EXPECT_NO_THROW(check_attention_graph(blackwell, {version_, 100}, s, GetParam())) << s.seq_len;
+    EXPECT_NO_THROW(check(ampere, 80, s)) << s.seq_len;
+    EXPECT_NO_THROW(check(hopper, 90, s)) << s.seq_len;
+    EXPECT_NO_THROW(check(blackwell, 100, s)) << s.seq_len;
   }
 }
 
 TEST_P(CudnnGraph, CudnnRefusesRowsThatAreNotAligned) {
   const AttentionShape s{1, 128, 4, 4, 20};
-  EXPECT_ANY_THROW(check_attention_graph(gpu(90, 132, 232448), {version_, 90}, s, GetParam()));
+  EXPECT_ANY_THROW(check(gpu(90, 132, 232448), 90, s));
 }
 
 TEST_P(CudnnGraph, CudnnFrontendIsToldOfACudaRuntimeThatIsLoaded) {
-  check_attention_graph(gpu(90, 132, 232448), {version_, 90}, {1, 128, 4, 4, 64}, GetParam());
+  check(gpu(90, 132, 232448), 90, {1, 128, 4, 4, 64});
   const char* const file = std::getenv("CUDNN_FRONTEND_CUDART_LIB_NAME");
   ASSERT_TRUE(file);
   EXPECT_TRUE(::dlopen(file, RTLD_NOW | RTLD_NOLOAD)) << file;
 }
 
 INSTANTIATE_TEST_SUITE_P(Passes, CudnnGraph,
-                         testing::Values(AttentionPass::forward, AttentionPass::backward),
+                         testing::Combine(testing::Values(DType::bf16, DType::f16),
+                                          testing::Values(AttentionPass::forward,
+                                                          AttentionPass::backward)),
                          [](const auto& info) {
-                           return info.param == AttentionPass::forward ? "Forward" : "Backward";
+                           const auto [dtype, pass] = info.param;
+                           return std::string(name_of(dtype)) +
+                                  (pass == AttentionPass::forward ? "Forward" : "Backward");
                          });
 
 }  // namespace

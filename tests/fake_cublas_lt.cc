@@ -73,6 +73,8 @@ double read(cudaDataType_t type, const void* data, std::int64_t i) {
       return static_cast<const double*>(data)[i];
     case CUDA_R_32F:
       return static_cast<const float*>(data)[i];
+    case CUDA_R_16F:
+      return static_cast<float>(static_cast<const f16*>(data)[i]);
     default:
       return static_cast<float>(static_cast<const bf16*>(data)[i]);
   }
@@ -85,6 +87,9 @@ void write(cudaDataType_t type, void* data, std::int64_t i, double x) {
       return;
     case CUDA_R_32F:
       static_cast<float*>(data)[i] = static_cast<float>(x);
+      return;
+    case CUDA_R_16F:
+      static_cast<f16*>(data)[i] = f16(static_cast<float>(x));
       return;
     default:
       static_cast<bf16*>(data)[i] = bf16(static_cast<float>(x));

@@ -145,7 +145,7 @@ TEST_P(Generate, AFullWindowGoesOnFromItsNewerHalf) {
 TEST_P(Generate, AnArenaGivesTheSameText) {
   const Tokens prompt{65, 66, 67};
   const SamplingConfig config{.temperature = 0.9, .top_k = 50, .seed = 11};
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     const RandomModel on_heap(GetParam(), dtype);
     Generator heap(on_heap.gpt, 8, dtype, Device());
     const Tokens text = generate(heap, prompt, 30, config);

@@ -30,7 +30,7 @@ TEST(SumSquares, CountsEveryElementOnce) {
   double want = 0;
   for (const Tensor& t : gradients(DType::f64))
     for (const double x : doubles(t)) want += x * x;
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16})
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16})
     EXPECT_NEAR(summed(gradients(dtype)), want, 1e-12 * want) << dtype;
 }
 

@@ -54,10 +54,13 @@ void check_finite_differences(const Case& c, Findings& findings) {
 }
 
 void check_dtypes(const Case& c, Findings& findings) {
-  const Inputs in = draw(c), coarse = rounded_to_bf16(in);
+  const Inputs in = draw(c);
   findings.expect_near("f32 against f64", play(c, in, DType::f32), play(c, in, DType::f64), kF32);
-  findings.expect_near("bf16 against f32", play(c, coarse, DType::bf16),
-                       play(c, coarse, DType::f32), kBf16);
+  for (const auto& [half, tolerance] : kHalves) {
+    const Inputs coarse = rounded(in, half);
+    findings.expect_near(half == DType::bf16 ? "bf16 against f32" : "f16 against f32",
+                         play(c, coarse, half), play(c, coarse, DType::f32), tolerance);
+  }
 }
 
 Device poisoned() { return Device::heap(/*poison=*/true); }
@@ -84,7 +87,7 @@ class Threads {
 
 void check_threads(const Case& c, Findings& findings) {
   const Inputs in = draw(c);
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+  for (const DType dtype : kDTypes) {
     const Outcome one = play(c, in, dtype);
     const Threads two(2);
     findings.expect_near("two threads against one", play(c, in, dtype), one,

@@ -7,11 +7,11 @@
 
 // The ladder that every operator climbs. A case is one row: what goes in and the op itself. The
 // rungs on the CPU (ladder.cc) compare it with finite differences in f64, then f32 with f64 and
-// bf16 with f32, in values and gradients, on poisoned memory; and check that gradients accumulate,
-// that values are the same without a tape, that a rehearsal asks for the memory the run asks for,
-// and that neither the number of threads, nor leaving the weights for later, nor recomputing
-// changes a bit. Those of CUDA (cuda_ladder.cc) compare each dtype with the CPU, and check the rest
-// as the CPU's do.
+// bf16 and f16 with f32, in values and gradients, on poisoned memory; and check that gradients
+// accumulate, that values are the same without a tape, that a rehearsal asks for the memory the run
+// asks for, and that neither the number of threads, nor leaving the weights for later, nor
+// recomputing changes a bit. Those of CUDA (cuda_ladder.cc) compare each dtype with the CPU, and
+// check the rest as the CPU's do.
 namespace fusor::ladder {
 
 enum class Role {

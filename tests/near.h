@@ -18,7 +18,7 @@ inline std::vector<double> doubles(const Tensor& of) {
   std::vector<double> out(static_cast<std::size_t>(t.size()));
   const auto read = [&]<class T> {
     std::ranges::transform(t.host<T>(), out.begin(), [](T x) {
-      if constexpr (std::is_same_v<T, bf16>)
+      if constexpr (is_half(dtype_of<T>))
         return static_cast<double>(static_cast<float>(x));
       else
         return static_cast<double>(x);
@@ -40,8 +40,8 @@ void fill(const Tensor& t, F&& f) {
   const auto write = [&]<class T> {
     const std::span<T> to = t.host<T>();
     for (std::size_t i = 0; i < to.size(); ++i)
-      if constexpr (std::is_same_v<T, bf16>)
-        to[i] = bf16(static_cast<float>(f(i)));
+      if constexpr (is_half(dtype_of<T>))
+        to[i] = T(static_cast<float>(f(i)));
       else
         to[i] = static_cast<T>(f(i));
   };

@@ -158,8 +158,8 @@ TEST(RecipeErrors, WrongTypesSayWhatIsExpected) {
   EXPECT_EQ(error_of("[optimizer]\nlr = nan\n"), "tiny.ini: optimizer.lr = nan is not a number");
   EXPECT_EQ(error_of("", {{"model.bias", "yes"}}),
             "command line: model.bias = yes is not true or false");
-  EXPECT_EQ(error_of("[train]\ndtype = f16\n"),
-            "tiny.ini: train.dtype = f16 is not one of f64|f32|bf16");
+  EXPECT_EQ(error_of("[train]\ndtype = f8\n"),
+            "tiny.ini: train.dtype = f8 is not one of f64|f32|bf16|f16");
   EXPECT_THAT(error_of("", {{"train.sample_prompt", "a # b"}}), HasSubstr("is not text without"));
 }
 

@@ -14,7 +14,7 @@ std::size_t number_after(const std::string& text, const std::string& before) {
 TEST_F(Runs, TakeThePlannedMemoryToTheByte) {
   for (const int ranks : {1, 2})
     for (const std::string reduce : {"exact", "fast"})
-      for (const std::string dtype : {"f32", "bf16"}) {
+      for (const std::string dtype : {"f32", "bf16", "f16"}) {
         const std::string how =
             " --train.eval_every=3 --train.sample_every=3 --train.steps=6"
             " --parallel.reduce=" +

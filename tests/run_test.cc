@@ -88,6 +88,7 @@ TEST_F(Runs, EvaluationComputesInAnyDtype) {
   const double exact = loss("f64");
   EXPECT_NEAR(loss("f32"), exact, 2e-4);
   EXPECT_NEAR(loss("bf16"), exact, 2e-2);
+  EXPECT_NEAR(loss("f16"), exact, 3e-3);
 }
 
 TEST_F(Runs, AResumedRunTellsWhatChanged) {

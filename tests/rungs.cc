@@ -14,10 +14,10 @@ Inputs draw(const Case& c) {
   return in;
 }
 
-Inputs rounded_to_bf16(const Inputs& in) {
+Inputs rounded(const Inputs& in, DType dtype) {
   Inputs out;
   for (const Tensor& t : in)
-    out.push_back(t.dtype() == DType::i32 ? t : cast(cast(t, DType::bf16), DType::f64));
+    out.push_back(t.dtype() == DType::i32 ? t : cast(cast(t, dtype), DType::f64));
   return out;
 }
 
@@ -112,7 +112,7 @@ void check_walks(const Case& c, const Fresh& fresh, Findings& findings) {
 void check_inference(const Case& c, const Fresh& fresh, Findings& findings) {
   const Inputs in = draw(c);
   for (const auto& [dtype, tolerance] :
-       {std::pair(DType::f64, kF64), std::pair(DType::f32, kF32), std::pair(DType::bf16, kBf16)}) {
+       {std::pair(DType::f64, kF64), std::pair(DType::f32, kF32), kHalves[0], kHalves[1]}) {
     const Device device = fresh();
     const Tensor y = c.op(leaves(c, in, dtype, device, nullptr)).value();
     const double d = distance(cast(y, DType::f64), play(c, in, dtype, device).y);
@@ -123,7 +123,7 @@ void check_inference(const Case& c, const Fresh& fresh, Findings& findings) {
 void check_rehearsal(const Case& c, const Fresh& fresh, DeviceKind like,
                      const std::function<Device(const MemoryPlan&)>& planned, Findings& findings) {
   const Inputs in = draw(c);
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+  for (const DType dtype : kDTypes) {
     Trace trace;
     const Outcome rehearsed = play(c, in, dtype, Device::meta(trace, like));
     for (const TraceEvent& event : trace.events)

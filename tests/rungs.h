@@ -1,6 +1,7 @@
 #pragma once
 #include <cmath>
 #include <sstream>
+#include <utility>
 
 #include "tests/ladder.h"
 #include "tests/near.h"
@@ -13,18 +14,22 @@ struct Tolerance {
   double value, gradient;
 };
 inline constexpr Tolerance kFiniteDifferences{0, 1e-9};
-inline constexpr Tolerance kF32{3e-6, 1e-5};    // against f64
-inline constexpr Tolerance kBf16{1e-2, 2e-2};   // against f32, of inputs that bf16 holds exactly
-inline constexpr Tolerance kF64{1e-13, 1e-12};  // of one device against another
+inline constexpr Tolerance kF32{3e-6, 1e-5};       // against f64
+inline constexpr Tolerance kBf16{1e-2, 2e-2};      // against f32, of inputs that bf16 holds exactly
+inline constexpr Tolerance kF16{1.25e-3, 2.5e-3};  // likewise: three bits more
+inline constexpr Tolerance kF64{1e-13, 1e-12};     // of one device against another
 inline constexpr Tolerance kTwice{1e-15, 1e-15};
 inline constexpr Tolerance kSameBits{0, 0};
+
+inline constexpr DType kDTypes[] = {DType::f64, DType::f32, DType::bf16, DType::f16};
+inline constexpr std::pair<DType, Tolerance> kHalves[] = {{DType::bf16, kBf16}, {DType::f16, kF16}};
 
 inline constexpr std::uint64_t kCotangentSeed = 99;
 
 // The operands of a case as f64 and i32 host tensors.
 using Inputs = std::vector<Tensor>;
 Inputs draw(const Case&);
-Inputs rounded_to_bf16(const Inputs&);
+Inputs rounded(const Inputs&, DType);
 
 // The operands on a device, activations on the tape.
 std::vector<Var> leaves(const Case&, const Inputs&, DType, const Device&, Tape*);

@@ -276,7 +276,7 @@ TEST(Zero, MemoryShrinksAsThePaperHasIt) {
   std::size_t arena = SIZE_MAX;
   Gpt gpt(small_gpt());
   for (const int zero : {0, 1, 2, 3})
-    for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
       const Memory memory = rehearsed(
           {.dp = 8, .zero = zero, .reduce = Reduce::fast, .bucket_bytes = 64, .dtype = dtype});
       std::size_t n = 0, t = 0;  // padding included
@@ -286,12 +286,12 @@ TEST(Zero, MemoryShrinksAsThePaperHasIt) {
                .buckets)
         (bucket.main < 0 ? n : t) += static_cast<std::size_t>(bucket.size);
       EXPECT_GE(n, num_parameters(small_gpt()));
-      const std::size_t width = size_of(dtype), master = dtype == DType::bf16 ? 4 : 0;
+      const std::size_t width = size_of(dtype), master = is_half(dtype) ? 4 : 0;
       EXPECT_EQ(memory.of(Owner::weights), width * n / (zero < 3 ? 1 : 8)) << zero << dtype;
       EXPECT_EQ(memory.of(Owner::gradients), 4 * (n + t) / (zero < 2 ? 1 : 8)) << zero << dtype;
       EXPECT_EQ(memory.of(Owner::optimizer), (8 + master) * n / (zero < 1 ? 1 : 8) + scalars)
           << zero << dtype;
-      if (dtype == DType::bf16) continue;
+      if (is_half(dtype)) continue;
       EXPECT_LT(memory.arena, arena) << zero;
       arena = memory.arena;
     }

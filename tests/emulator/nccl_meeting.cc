@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cuda_bf16.h"
+#include "cuda_fp16.h"
 #include "tests/emulator/machine.h"
 
 namespace fusor::emulator {
@@ -114,9 +115,8 @@ void NcclMeeting::reduce(std::size_t begin, std::size_t count, std::byte* out) c
     case ncclBfloat16:
       return reduce_as<__nv_bfloat16, float>(first.op, x, count, out);
     case ncclFloat16:
-      break;
+      return reduce_as<__half, float>(first.op, x, count, out);
   }
-  fail(cudaErrorNotSupported, "sums of this type are not emulated");
 }
 
 }  // namespace fusor::emulator
