@@ -340,6 +340,7 @@ void batch_norm_backward(Cuda on, std::int64_t rows, std::int64_t cols, const Ba
 FUSOR_BATCH_NORM(double)
 FUSOR_BATCH_NORM(float)
 FUSOR_BATCH_NORM(bf16)
+FUSOR_BATCH_NORM(f16)
 #undef FUSOR_BATCH_NORM
 
 #define FUSOR_MOMENTS(A)                                                                       \

@@ -124,14 +124,14 @@ Prepared prepare(const Conv2dCall& call) {
 }
 
 // Creating a primitive generates code, so each call is prepared once a thread and thread count.
-// Empty where oneDNN has none: f64, and bf16 on processors without it.
+// Empty where oneDNN has none: f64, f16, and bf16 on processors without it.
 const std::optional<Prepared>& prepared(const Conv2dCall& call) {
   thread_local std::map<std::pair<int, Conv2dCall>, std::optional<Prepared>> known;
   const auto key = std::pair(omp_get_max_threads(), call);
   if (const auto found = known.find(key); found != known.end()) return found->second;
   std::optional<Prepared> p;
   try {
-    if (call.dtype != DType::f64) p = prepare(call);
+    if (call.dtype == DType::f32 || call.dtype == DType::bf16) p = prepare(call);
   } catch (const dnnl::error& e) {
     if (e.status != dnnl_unimplemented) raise(std::string("oneDNN: ") + e.what());
   }

@@ -69,6 +69,7 @@ void mean_pool_backward(Cuda on, const PaddedRows& p, const T* dy, T* dx, bool a
 FUSOR_MEAN_POOL(double)
 FUSOR_MEAN_POOL(float)
 FUSOR_MEAN_POOL(bf16)
+FUSOR_MEAN_POOL(f16)
 #undef FUSOR_MEAN_POOL
 
 }  // namespace fusor::ops::kernels

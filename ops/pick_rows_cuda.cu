@@ -63,6 +63,7 @@ void pick_rows_backward(Cuda on, const Picks& p, const T* dy, T* dx, bool add) {
 FUSOR_PICK_ROWS(double)
 FUSOR_PICK_ROWS(float)
 FUSOR_PICK_ROWS(bf16)
+FUSOR_PICK_ROWS(f16)
 #undef FUSOR_PICK_ROWS
 
 }  // namespace fusor::ops::kernels

@@ -40,6 +40,7 @@ void relu_backward(Cpu, std::int64_t n, const T* dy, const T* y, T* dx, bool add
 FUSOR_RELU(double)
 FUSOR_RELU(float)
 FUSOR_RELU(bf16)
+FUSOR_RELU(f16)
 #undef FUSOR_RELU
 
 }  // namespace fusor::ops::kernels

@@ -35,6 +35,7 @@ void relu_backward(Cuda on, std::int64_t n, const T* dy, const T* y, T* dx, bool
 FUSOR_RELU(double)
 FUSOR_RELU(float)
 FUSOR_RELU(bf16)
+FUSOR_RELU(f16)
 #undef FUSOR_RELU
 
 }  // namespace fusor::ops::kernels

@@ -33,6 +33,7 @@ void tanh_backward(Cuda on, std::int64_t n, const T* dy, const T* y, T* dx, bool
 FUSOR_TANH(double)
 FUSOR_TANH(float)
 FUSOR_TANH(bf16)
+FUSOR_TANH(f16)
 #undef FUSOR_TANH
 
 }  // namespace fusor::ops::kernels
