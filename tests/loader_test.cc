@@ -27,7 +27,7 @@ class LoaderTest : public FolderTest {
   }
 
   struct Unpacked {
-    explicit Unpacked(const Batch& batch)
+    explicit Unpacked(const TokenWindows& batch)
         : tokens(batch.rows.size() * static_cast<std::size_t>(batch.seq_len)),
           targets(tokens.size()) {
       unpack(batch, tokens, targets);
@@ -63,7 +63,7 @@ TEST_F(LoaderTest, DeliversTheOrderOverEpochsForAnyThreads) {
                                 .num_threads = threads,
                                 .depth = 3});
       for (std::int64_t position = 0; position < 3 * n; position += 4) {
-        const Batch batch = loader.next();
+        const TokenWindows batch = loader.next();
         const Unpacked unpacked(batch);
         ASSERT_EQ(batch.position, position);
         ASSERT_EQ(batch.num_targets, 4 * kSeqLen);
@@ -90,7 +90,7 @@ TEST_F(LoaderTest, RanksAndAccumulationShareOneSequence) {
                                 .start_step = start,
                                 .seed = 2});
       for (std::int64_t b = 0; b < steps * count / micro; ++b) {
-        const Batch batch = loader.next();
+        const TokenWindows batch = loader.next();
         const Unpacked all(batch);
         for (std::int64_t row = 0; row < micro; ++row) {
           const auto tokens =
@@ -121,7 +121,7 @@ TEST_F(LoaderTest, EvaluationSeesEveryTargetOnceForAnyRanks) {
       if (rank == 0) steps = loader.num_steps();
       ASSERT_EQ(loader.num_steps(), steps);
       for (std::int64_t step = 0; step < steps; ++step) {
-        const Batch batch = loader.next();
+        const TokenWindows batch = loader.next();
         const auto [tokens, targets_of] = Unpacked(batch);
         for (std::size_t i = 0; i < targets_of.size(); ++i) {
           ASSERT_EQ(targets_of[i] != kIgnoredTarget, std::cmp_less(i, batch.num_targets));
