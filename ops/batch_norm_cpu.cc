@@ -17,18 +17,21 @@ void for_blocks(std::int64_t rows, std::int64_t cols, Body&& body) {
 
 }  // namespace
 
-// Two passes over rows that the first brought into the cache: no cancellation.
+// Two passes over rows that the first brought into the cache: no cancellation. The sums are of
+// differences from the first row, so that a large mean costs no digits.
 template <class T, class A>
 void batch_norm_moments(Cpu, std::int64_t rows, std::int64_t cols, const T* x, A* moments) {
   for_blocks(rows, cols, [=](std::int64_t block, std::int64_t begin, std::int64_t end) {
     A *const mean = moments + 2 * block * cols, *const squares = mean + cols;
+    const T* const first = x + begin * cols;
     std::fill_n(mean, 2 * cols, A(0));
-    for (std::int64_t r = begin; r < end; ++r) {
+    for (std::int64_t r = begin + 1; r < end; ++r) {
       const T* const row = x + r * cols;
 #pragma omp simd
-      for (std::int64_t c = 0; c < cols; ++c) mean[c] += cpu::load(row[c]);
+      for (std::int64_t c = 0; c < cols; ++c) mean[c] += cpu::load(row[c]) - cpu::load(first[c]);
     }
-    for (std::int64_t c = 0; c < cols; ++c) mean[c] /= static_cast<A>(end - begin);
+    const auto n = static_cast<A>(end - begin);
+    for (std::int64_t c = 0; c < cols; ++c) mean[c] = mean[c] / n + cpu::load(first[c]);
     for (std::int64_t r = begin; r < end; ++r) {
       const T* const row = x + r * cols;
 #pragma omp simd

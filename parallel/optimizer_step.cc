@@ -4,6 +4,7 @@
 
 #include "ops/add.h"
 #include "ops/grad_norm.h"
+#include "ops/running_mean.h"
 #include "runtime/copy.h"
 
 namespace fusor {
@@ -42,7 +43,7 @@ void OptimizerStep::replay(const UpdateSettings& settings) {
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets()) {
       if (bucket.plan.main >= 0) continue;
-      update(bucket, settings);
+      update(*store, bucket, settings);
       if (bucket.zero < 3)
         gathers.push_back(
             bucket.groups.shard->all_gather(bucket.kept, bucket.weights, "weights/" + bucket.name));
@@ -115,19 +116,28 @@ void OptimizerStep::clip(double max_norm) {
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets())
       for (const SlotRange& range : own_ranges(bucket, mesh_.tp.rank()))
-        own.push_back(range.of(bucket.gradient));
+        if (range.slot->parameter->running_rate == 0) own.push_back(range.of(bucket.gradient));
   ops::sum_squares(own, sum_squares_);
   mesh_.world->all_reduce(sum_squares_, ReduceOp::sum, "gradients/norm").wait();
   ops::clip_scale(sum_squares_, numbers_.rows(0, 1), max_norm, grad_scale_, grad_norm_);
 }
 
-void OptimizerStep::update(const Bucket& bucket, const UpdateSettings& settings) {
+void OptimizerStep::update(const ParameterStore& store, const Bucket& bucket,
+                           const UpdateSettings& settings) {
   std::vector<ops::AdamWTensor> tensors;
-  for (const SlotRange& range : kept_ranges(bucket))
-    tensors.push_back({range.of(bucket.kept), range.of(bucket.master), range.of(bucket.m),
-                       range.of(bucket.v), range.of(bucket.gradient),
-                       range.slot->parameter->decay ? settings.weight_decay : 0});
+  std::vector<ops::RunningMean> means;
+  for (const SlotRange& range : kept_ranges(bucket)) {
+    const Tensor weight = range.of(bucket.kept), master = range.of(bucket.master),
+                 gradient = range.of(bucket.gradient);
+    const Parameter& p = *range.slot->parameter;
+    if (p.running_rate > 0)
+      means.push_back({weight, master, gradient, p.running_rate});
+    else
+      tensors.push_back({weight, master, range.of(bucket.m), range.of(bucket.v), gradient,
+                         p.decay ? settings.weight_decay : 0});
+  }
   ops::adamw(tensors, settings.adamw, numbers_.rows(1, 1 + ops::kAdamWRates), grad_scale_);
+  ops::follow_means(means, store.contributions(bucket));
 }
 
 }  // namespace fusor

@@ -19,7 +19,8 @@ struct UpdateSettings {
 //   2. adds the shares of tp where a gradient is partial over it, in rank order
 //   3. adds a twin's gradient to its main's, wherever the two are
 //   4. clips by the norm over the model's parameters, each element counted once
-//   5. updates what this rank keeps, and makes the weights of its shard group anew
+//   5. updates what this rank keeps, running means too, and makes the weights of its shard group
+//      anew
 // With exact sums the bits depend neither on zero, buckets, dp nor pp.
 class OptimizerStep {
  public:
@@ -41,7 +42,7 @@ class OptimizerStep {
   void add_twins();
   void add_local_twin(const Bucket& bucket);
   void clip(double max_norm);
-  void update(const Bucket& bucket, const UpdateSettings& settings);
+  void update(const ParameterStore& store, const Bucket& bucket, const UpdateSettings& settings);
 
   std::vector<ParameterStore*> stores_;
   Mesh mesh_;

@@ -32,6 +32,10 @@ struct Parameter {
   std::int64_t first_column = 0, whole_columns = 0;
   bool partial_over_tp = false;  // each rank of tp has a part of the gradient's sum
   bool expert = false;           // copies lie in Mesh::expert_data, not Mesh::data
+  // Above 0: no weight but a running mean, such as batch norm's. What gathers as its gradient is a
+  // value that every micro-batch hands in, and a step moves it so far towards their mean. It is no
+  // part of the gradient's norm, and has no optimizer state.
+  double running_rate = 0;
   Parameter* twin_of = nullptr;  // the same weight, used elsewhere; the two gradients are added
   Var var{};
 

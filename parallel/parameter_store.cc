@@ -17,7 +17,7 @@ ParameterStore ParameterStore::frozen(const std::vector<Parameter*>& parameters,
 ParameterStore::ParameterStore(const std::vector<std::vector<Parameter*>>& parts,
                                const StoreOptions& options, const Mesh& mesh, const Device& device,
                                bool train)
-    : tp_place_(mesh.tp.rank()) {
+    : tp_place_(mesh.tp.rank()), micros_(options.micros) {
   require(options.zero >= 0 && options.zero <= 3, "there is no zero = ", options.zero);
   StorePlan plan =
       plan_buckets(parts,
@@ -150,6 +150,8 @@ void ParameterStore::append_state(const char* kind, Tensor Bucket::*buffer, bool
     const Tensor& slice = (*bucket).*buffer;
     const auto ranges = share ? own_ranges(*bucket, tp_place_) : kept_ranges(*bucket);
     for (auto part = ranges.rbegin(); part != ranges.rend(); ++part) {
+      const bool has_moments = part->slot->parameter->running_rate == 0;
+      if (!has_moments && (buffer == &Bucket::m || buffer == &Bucket::v)) continue;
       std::int64_t at = part->at;
       for (PieceRange& range : ranges_of(*part->slot->parameter, part->begin, part->end)) {
         range.box.name = std::string(kind) + "/" + range.piece->name;
@@ -164,22 +166,21 @@ void ParameterStore::append_state(const char* kind, Tensor Bucket::*buffer, bool
   }
 }
 
-std::vector<StateBox> ParameterStore::state(bool optimizer) const {
+std::vector<StateBox> ParameterStore::state(bool optimizer, bool share) const {
   std::vector<StateBox> boxes;
-  append_state("weights", &Bucket::master, false, boxes);
-  if (optimizer)
-    append_state("adam.m", &Bucket::m, false, boxes),
-        append_state("adam.v", &Bucket::v, false, boxes);
+  append_state("weights", &Bucket::master, share, boxes);
+  if (!optimizer) return boxes;
+  append_state("adam.m", &Bucket::m, share, boxes);
+  append_state("adam.v", &Bucket::v, share, boxes);
   return boxes;
 }
 
+std::vector<StateBox> ParameterStore::state(bool optimizer) const {
+  return state(optimizer, false);
+}
+
 std::vector<StateBox> ParameterStore::share_of_state(bool optimizer) const {
-  std::vector<StateBox> boxes;
-  append_state("weights", &Bucket::master, true, boxes);
-  if (optimizer)
-    append_state("adam.m", &Bucket::m, true, boxes),
-        append_state("adam.v", &Bucket::v, true, boxes);
-  return boxes;
+  return state(optimizer, true);
 }
 
 std::vector<StateBox> ParameterStore::gradients() const {

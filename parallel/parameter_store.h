@@ -74,6 +74,10 @@ class ParameterStore {
   std::vector<StateBox> gradients() const;
 
   const std::vector<Bucket>& buckets() const { return buckets_; }
+  // What adds up in a bucket's gradient: a step's micro-batches, on all ranks with copies.
+  std::int64_t contributions(const Bucket& bucket) const {
+    return micros_ * bucket.groups.all.size();
+  }
   // The end of a step.
   void finish_reduction() { reducer_->finish(); }
 
@@ -90,8 +94,10 @@ class ParameterStore {
   void begin_gather(std::size_t bucket);
   void append_state(const char* kind, Tensor Bucket::*buffer, bool share,
                     std::vector<StateBox>& boxes) const;
+  std::vector<StateBox> state(bool optimizer, bool share) const;
 
   int tp_place_;
+  std::int64_t micros_;
   std::vector<Bucket> buckets_;
   std::vector<std::vector<int>> uses_;  // by part: its buckets
   std::vector<Gathering> gathering_;    // by bucket

@@ -13,6 +13,7 @@
 #include "ops/expert_dispatch.h"
 #include "ops/fill.h"
 #include "ops/grad_norm.h"
+#include "ops/running_mean.h"
 #include "ops/top_k_router.h"
 #include "tests/another_order.h"
 #include "tests/cuda_gpu.h"
@@ -67,6 +68,21 @@ Results adamw(const Device& device, DType dtype) {
   }
   Results out;
   for (const ops::AdamWTensor& t : tensors) out.insert(out.end(), {t.weight, t.master, t.m, t.v});
+  return out;
+}
+
+Results running_means(const Device& device, DType dtype) {
+  const DType acc = acc_dtype(dtype);
+  std::vector<ops::RunningMean> means;
+  Results out;
+  for (const Shape& shape : {Shape{7}, Shape{ops::Blocks::kBlock + 5}, Shape{64}}) {
+    const auto seed = means.size();
+    const Tensor value = drawn(shape, dtype, device, seed);
+    means.push_back({value, dtype == acc ? value : drawn(shape, acc, device, seed),
+                     drawn(shape, acc, device, seed + 10), 0.1 + 0.2 * static_cast<double>(seed)});
+    out.insert(out.end(), {means.back().value, means.back().master});
+  }
+  ops::follow_means(means, 3);
   return out;
 }
 
@@ -193,6 +209,7 @@ Results ignored_targets(const Device& device, DType dtype) {
 
 const Row kRows[] = {
     {"adamw", adamw},
+    {"running_means", running_means},
     {"gradient_norm", gradient_norm, 1e-13, 1e-13, 1e-13, 1e-13},
     {"fills", fills, ladder::kF32.value},  // normals are as good as f32 in every dtype
     {"conversions", conversions, kExact, kExact, kExact, kExact},
