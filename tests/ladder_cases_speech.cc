@@ -1,5 +1,6 @@
 #include "ops/add.h"
 #include "ops/ctc_loss.h"
+#include "ops/lstm.h"
 #include "tests/ladder_cases.h"
 
 namespace fusor::ladder {
@@ -21,6 +22,15 @@ Case ctc_case(const char* name, std::int64_t samples, std::int64_t frames, std::
       }};
 }
 
+Case lstm_case(const char* name, std::int64_t samples, std::int64_t frames, std::int64_t hidden,
+               std::int64_t directions) {
+  const std::int64_t gates = directions * 4 * hidden;
+  return {name,
+          {activation({samples * frames, gates}), parameter({gates, hidden}),
+           ids({samples}, frames + 1)},
+          [=](const Vars& v) { return lstm(v[0], v[1], v[2].value(), directions); }};
+}
+
 }  // namespace
 
 std::vector<Case> speech_cases() {
@@ -29,6 +39,11 @@ std::vector<Case> speech_cases() {
       ctc_case("ctc_loss", 5, 9, 4, 7),
       ctc_case("ctc_loss_one_label", 3, 4, 1, 2),
       ctc_case("ctc_loss_large", 3, 40, 20, 131),
+      // samples, frames, hidden, directions
+      lstm_case("lstm", 4, 5, 3, 1),
+      lstm_case("lstm_one_frame", 3, 1, 5, 2),
+      lstm_case("lstm_both_ways", 5, 7, 16, 2),
+      lstm_case("lstm_large", 33, 3, 36, 1),
   };
 }
 
