@@ -44,10 +44,22 @@ void append(const Tensor& qkv, const KvCache& cache, const AttentionShape& s,
   });
 }
 
+// The same at every position, so that one rehearsal stands for all.
+Tensor workspace_of(const Tensor& qkv, const KvCache& cache, const AttentionShape& s) {
+  if (s.seq_len > 1) return ops::attention_workspace(qkv, s);
+  std::size_t bytes = 0;
+  on_backend(qkv.device().like(), [&](auto tag) {
+    on_float(qkv.dtype(), [&]<class T> {
+      bytes = ops::kernels::decode_attention_workspace<T>(tag, s, cache.k.dim(1));
+    });
+  });
+  const Owned workspace_is(qkv.device(), Owner::workspace);
+  return Tensor({static_cast<std::int64_t>(bytes)}, DType::u8, qkv.device());
+}
+
 void attend(const Tensor& qkv, const KvCache& cache, const AttentionShape& s, std::int64_t position,
             const Tensor& y) {
-  const bool one = s.seq_len == 1;
-  const Tensor workspace = one ? Tensor() : ops::attention_workspace(qkv, s);
+  const Tensor workspace = workspace_of(qkv, cache, s);
   const Cost cost{
       .flops = ops::attention_flops(s, ops::Visible::causal(position, s.seq_len), 2),
       .bytes = 2.0 * static_cast<double>(y.bytes()) + kv_bytes(qkv, s, position + s.seq_len)};
@@ -57,8 +69,8 @@ void attend(const Tensor& qkv, const KvCache& cache, const AttentionShape& s, st
       const Qkv<const T> in{qkv_heads<const T>(s, qkv.data<T>()).q, heads_of<const T>(s, cache.k),
                             heads_of<const T>(s, cache.v)};
       const Heads<T> to = y_heads(s, y.data<T>());
-      if (one)
-        decode_attention<T>(tag, s, position, in, to);
+      if (s.seq_len == 1)
+        decode_attention<T>(tag, s, position, in, to, workspace.raw());
       else
         attention<T, T>(tag, s, ops::Visible::causal(position, s.seq_len), in,
                         {.y = to, .log_sum_exp = {}, .merge = false}, workspace.raw());

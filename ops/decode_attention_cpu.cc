@@ -69,7 +69,7 @@ void append_to_cache(Cpu, const AttentionShape& s, const Qkv<const T>& from, std
 // cost.
 template <class T>
 void decode_attention(Cpu, const AttentionShape& s, std::int64_t position, const Qkv<const T>& in,
-                      Heads<T> y) {
+                      Heads<T> y, std::byte*) {
   const std::int64_t heads = s.heads, group = s.heads / s.kv_heads, d = s.head_dim;
   cpu::parallel_for(s.batch * heads, 1, [=](std::int64_t begin, std::int64_t end) {
     std::vector<acc_t<T>> sum_v(static_cast<std::size_t>(d));
@@ -79,6 +79,11 @@ void decode_attention(Cpu, const AttentionShape& s, std::int64_t position, const
              in.v.at(b, 0, h / group), sum_v.data(), y.at(b, 0, h));
     }
   });
+}
+
+template <class T>
+std::size_t decode_attention_workspace(Cpu, const AttentionShape&, std::int64_t) {
+  return 0;
 }
 
 template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const double>&, std::int64_t,
@@ -91,12 +96,17 @@ template void append_to_cache(Cpu, const AttentionShape&, const Qkv<const f16>&,
                               Heads<f16>, Heads<f16>);
 
 template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const double>&,
-                               Heads<double>);
+                               Heads<double>, std::byte*);
 template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const float>&,
-                               Heads<float>);
+                               Heads<float>, std::byte*);
 template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const bf16>&,
-                               Heads<bf16>);
+                               Heads<bf16>, std::byte*);
 template void decode_attention(Cpu, const AttentionShape&, std::int64_t, const Qkv<const f16>&,
-                               Heads<f16>);
+                               Heads<f16>, std::byte*);
+
+template std::size_t decode_attention_workspace<double>(Cpu, const AttentionShape&, std::int64_t);
+template std::size_t decode_attention_workspace<float>(Cpu, const AttentionShape&, std::int64_t);
+template std::size_t decode_attention_workspace<bf16>(Cpu, const AttentionShape&, std::int64_t);
+template std::size_t decode_attention_workspace<f16>(Cpu, const AttentionShape&, std::int64_t);
 
 }  // namespace fusor::ops::kernels

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "ops/attention_kernels.h"
@@ -17,9 +18,14 @@ void append_to_cache(Cuda, const AttentionShape&, const Qkv<const T>&, std::int6
 // kernels::attention() of one query a sequence, at position `position`: shape.seq_len is 1.
 template <class T>
 void decode_attention(Cpu, const AttentionShape&, std::int64_t position, const Qkv<const T>&,
-                      Heads<T> y);
+                      Heads<T> y, std::byte* workspace);
 template <class T>
 void decode_attention(Cuda, const AttentionShape&, std::int64_t position, const Qkv<const T>&,
-                      Heads<T> y);
+                      Heads<T> y, std::byte* workspace);
+// The bytes that a call works in, wherever in a cache of `capacity` positions.
+template <class T>
+std::size_t decode_attention_workspace(Cpu, const AttentionShape&, std::int64_t capacity);
+template <class T>
+std::size_t decode_attention_workspace(Cuda, const AttentionShape&, std::int64_t capacity);
 
 }  // namespace fusor::ops::kernels

@@ -228,7 +228,8 @@ TEST_P(AttentionOnCuda, ThroughACacheIsThatOfTheCpu) {
   const Device device = Device::cuda(0, /*poison=*/true);
   const std::pair<AttentionShape, std::int64_t> cases[] = {
       {{2, 1, 2, 1, 1}, 0},    {{1, 1, 4, 2, 3}, 40},   {{2, 1, 2, 2, 64}, 1100},
-      {{1, 1, 2, 1, 80}, 100}, {{1, 1, 1, 1, 200}, 70}, {{2, 3, 4, 2, 16}, 5}};
+      {{1, 1, 2, 1, 80}, 100}, {{1, 1, 1, 1, 200}, 70}, {{2, 3, 4, 2, 16}, 5},
+      {{1, 1, 2, 1, 8}, 127},  {{1, 1, 2, 1, 8}, 128},  {{2, 1, 1, 1, 200}, 300}};
   const DType dtype = GetParam();
   for (const auto& [s, position] : cases) {
     SCOPED_TRACE(testing::Message() << "head_dim " << s.head_dim << ", position " << position);
@@ -238,6 +239,17 @@ TEST_P(AttentionOnCuda, ThroughACacheIsThatOfTheCpu) {
     EXPECT_EQ(doubles(got.cache.k), doubles(want.cache.k));
     EXPECT_EQ(doubles(got.cache.v), doubles(want.cache.v));
   }
+}
+
+// Keys are cut into slices for blocks; where, must not depend on the batch.
+TEST_P(AttentionOnCuda, ThroughACacheGivesASequenceTheSameBitsInEveryBatch) {
+  const Device device = Device::cuda(0, /*poison=*/true);
+  const AttentionShape one{1, 1, 2, 1, 16};
+  const AttentionShape many{40, 1, 2, 1, 16};
+  const auto first_row = [&](const AttentionShape& s) {
+    return doubles(cached(s, 400, GetParam(), device).y.slice(0, {1, s.heads * s.head_dim}));
+  };
+  EXPECT_EQ(first_row(many), first_row(one));
 }
 
 }  // namespace
