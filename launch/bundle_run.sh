@@ -1,14 +1,22 @@
 #!/bin/bash
 # Runs a program of the bundle that lies beside this script:
 #   ./run fusor --version        ./run mpirun -np 2 fusor train RECIPE.ini        ./run --list
-# It is unpacked once, into FUSOR_BUNDLE_DIR or the user's cache: where all nodes see that, for all of them.
+# It is unpacked once, by xz or Python, into FUSOR_BUNDLE_DIR or the user's cache: where all nodes see that, for all of them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=${FUSOR_BUNDLE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/fusor}/@VERSION@
 if [[ ! -e $root/complete ]]; then
   mkdir -p "$(dirname "$root")"
   fresh=$(mktemp -d "$root.XXXXXX")
-  tar -C "$fresh" -xzf "$here/fusor.tar.gz"
+  if command -v xz >/dev/null; then
+    xz -dc "$here/fusor.tar.xz" | tar -C "$fresh" -x
+  elif command -v python3 >/dev/null; then
+    python3 -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), sys.stdout.buffer)' \
+      "$here/fusor.tar.xz" | tar -C "$fresh" -x
+  else
+    echo "run: to unpack the bundle, once, this machine needs xz or python3" >&2
+    exit 1
+  fi
   touch "$fresh/complete"
   mv -T "$fresh" "$root" 2>/dev/null || rm -rf "$fresh" # another process was first
 fi

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs Fusor's Debian packages that are not there yet: ./launch/setup.sh [build] [cuda] [tests] [text].
+# Installs Fusor's Debian packages that are not there yet: ./launch/setup.sh [build] [cuda] [tests] [bundle] [text].
 # quickstart.sh and tests/run.sh source it for its functions.
 
 build_packages=(g++ cmake ninja-build openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev
@@ -7,6 +7,7 @@ build_packages=(g++ cmake ninja-build openmpi-bin libopenmpi-dev libhdf5-dev lib
                 libsndfile1-dev libsoxr-dev libkissfft-dev)
 cuda_packages=(python3-pip)  # fetches headers; NVIDIA's toolkit with cuDNN and NCCL is yours to install
 tests_packages=(libgtest-dev libgmock-dev libboost-context-dev ccache python3-h5py clang-16 libclang-rt-16-dev clang-format)
+bundle_packages=(xz-utils)
 text_packages=(bible-kjv bible-kjv-text)
 
 # step TITLE LOG COMMAND...: runs COMMAND with its output in LOG, and shows the end of LOG if it fails.
