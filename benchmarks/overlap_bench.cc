@@ -24,7 +24,6 @@
 #include "benchmarks/tapped_transport.h"
 #include "launch/rehearsal.h"
 #include "launch/trainer.h"
-#include "models/gpt.h"
 #include "runtime/world.h"
 
 namespace fusor::benchmark {
@@ -50,8 +49,7 @@ class Way {
         batches_(random_batches(size, config.model.vocab_size)),
         mesh_(tapped(Mesh::over(world_, size.mesh, config.parallel.sequence), tap_)),
         device_(Device::arena(memory)),
-        model_(config.model, mesh_),
-        trainer_(model_, config, size, mesh_, device_) {
+        trainer_(TextTask(config), config, size, mesh_, device_) {
     trainer_.initialize();
     tap_.overlap = overlap, tap_.link = link;
   }
@@ -81,7 +79,6 @@ class Way {
   BatchSource batches_;
   Mesh mesh_;
   Device device_;
-  Gpt model_;
   Trainer trainer_;
   std::int64_t step_ = 0;
   double loss_ = 0;

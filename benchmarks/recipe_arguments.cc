@@ -24,10 +24,12 @@ BatchSource random_batches(const RunSize& size, std::int64_t vocab_size) {
   for (std::int64_t i = 0; i < size.micro_batch * size.seq_len + 1; ++i)
     text.push_back(
         static_cast<std::int32_t>(random_bits(key, static_cast<std::uint64_t>(i)) % vocab_size));
-  return [text = std::move(text)](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
+  const TextSource next = [text = std::move(text)](std::span<std::int32_t> tokens,
+                                                   std::span<std::int32_t> targets) {
     std::copy_n(text.begin(), tokens.size(), tokens.begin());
     std::copy_n(text.begin() + 1, targets.size(), targets.begin());
   };
+  return text_batches(next, RowMap::whole(0, size.seq_len), vocab_size);
 }
 
 }  // namespace fusor::benchmark

@@ -1,7 +1,7 @@
 #pragma once
 #include "launch/batch.h"
-#include "launch/evaluation.h"
 #include "launch/recipe.h"
+#include "launch/text_task.h"
 
 // What benchmarks of training steps share.
 namespace fusor::benchmark {

@@ -39,8 +39,7 @@ void serve(const Config& config) {
   const Placement placement = place_rank(config.train.device, World(Group(), "here", 0, 1));
   const Rehearsal rehearsal = rehearse(placed(config, placement.kind()), size, 0);
   const Device device = placement.arena(rehearsal.memory);
-  Gpt model(config.model);
-  Trainer trainer(model, config, size, Mesh::over(Group(), {}), device);
+  Trainer trainer(TextTask(config), config, size, Mesh::over(Group(), {}), device);
   trainer.initialize();
   const BatchSource next = benchmark::random_batches(size, config.model.vocab_size);
   std::int64_t step = 0;

@@ -1,14 +1,10 @@
 #include <algorithm>
-#include <cmath>
-#include <iomanip>
 #include <iostream>
-#include <numbers>
 #include <optional>
 
 #include "launch/commands.h"
 #include "launch/evaluation.h"
 #include "launch/model_loader.h"
-#include "launch/run.h"
 #include "launch/together.h"
 #include "ops/add.h"
 
@@ -17,54 +13,43 @@ namespace {
 
 namespace po = boost::program_options;
 
-// The loss of a model on micro-batches of text.
-class Evaluator {
- public:
-  Evaluator(const Config& config, const Gpt& model, const Device& device)
-      : model_(model),
-        device_(device),
-        shape_{config.train.micro_batch > 0 ? config.train.micro_batch : 8,
-               RowMap::whole(0, config.data.seq_len)},
-        batch_(shape_, config.model.vocab_size, device),
-        loss_({1}, DType::f64, device) {}
-
-  // Of `count` micro-batches a rank; an empty `next` is a rehearsal.
-  Evaluation run(std::int64_t count, const BatchSource& next, const Group& group) {
-    const auto loss_of = [this](const std::function<TokenBatch()>& batch) {
-      const Program program(device_, "eval");
-      ops::add_into(loss_, model_.loss(batch(), {}).value(), false);
-      return loss_;
-    };
-    return evaluate(loss_of, count, next, batch_, group, device_);
-  }
-  std::int64_t samples() const { return shape_.samples; }
-
- private:
-  const Gpt& model_;
-  Device device_;
-  MicroShape shape_;
-  StagedBatch batch_;
-  Tensor loss_;
-};
-
-Evaluation evaluate_split(const TrainedModel& trained, const Dataset& data, std::int64_t batches,
-                          const World& world) {
-  Evaluator evaluator(trained.config, *trained.model, trained.device);
-  Loader loader(data, evaluation_config(trained.config.data.seq_len, evaluator.samples(),
-                                        world.rank(), world.size()));
-  std::int64_t count = loader.num_steps();
-  if (batches > 0) count = std::min(count, batches);
-  return evaluator.run(count, batches_of(loader), world.group());
+RunSize size_of_evaluation(const Config& config, const World& world) {
+  return {.micro_batch = config.train.micro_batch > 0 ? config.train.micro_batch : 8,
+          .accumulation = 1,
+          .dp = world.size(),
+          .mesh = {.dp = world.size()},
+          .seq_len = config.data.seq_len};
 }
 
-void print_evaluation(const Evaluation& e, const TrainedModel& trained, const Dataset& data) {
-  const double loss = e.loss / static_cast<double>(e.targets);
-  const bool bytes = data.manifest().tokenizer == "bytes";
-  std::cout << trained.folder << ", step " << trained.step << ", on " << trained.config.data.path
-            << ", split " << data.split() << '\n'
-            << std::fixed << std::setprecision(4) << "loss " << loss << " nats per token, "
-            << loss / std::numbers::ln2 << (bytes ? " bits per byte" : " bits per token")
-            << ", perplexity " << std::exp(loss) << ", " << e.targets << " tokens\n";
+// Of a whole model on this rank; ranks share the data.
+Evaluation evaluate_with(const Model& model, const HeldOut& data, const Group& group,
+                         const Device& device) {
+  const std::size_t measures = model.measures().size();
+  const Tensor sums({static_cast<std::int64_t>(1 + measures)}, DType::f64, device);
+  StagedBatch batch(device);
+  const auto loss_of = [&](const BatchShape& shape, const std::function<Batch()>& next) {
+    const Program program(device, "eval" + shape.suffix());
+    ops::add_into(sums, model.loss(next(), {}).value(), false);
+    return sums;
+  };
+  return evaluate(loss_of, measures, data, batch, group, device);
+}
+
+// A micro-batch of each shape.
+HeldOut rehearsed(const Inputs& inputs) {
+  return {.count = std::ssize(inputs.shapes),
+          .next = {},
+          .shape_of = [&inputs](std::int64_t i) -> const BatchShape& {
+            return inputs.shapes[static_cast<std::size_t>(i)];
+          }};
+}
+
+Evaluation evaluate_split(const TrainedModel& trained, const std::string& split,
+                          std::int64_t batches, const World& world) {
+  const RunSize size = size_of_evaluation(trained.config, world);
+  HeldOut data = trained.task->held_out(split, size, Mesh::over(world.group(), size.mesh));
+  if (batches > 0) data.count = std::min(data.count, batches);
+  return evaluate_with(*trained.model, data, world.group(), trained.device);
 }
 
 }  // namespace
@@ -83,21 +68,28 @@ int eval_command(const std::vector<std::string>& args) {
   together(world, [&] {
     given = parse_model_arguments(
         "eval",
-        "Prints a trained model's loss on text, in nats and bits. With mpirun, ranks share the "
-        "text.",
+        "Prints a trained model's loss, and what else tells how good it is, on held-out data. With "
+        "mpirun, ranks share the data.",
         args, own);
     require(batches >= 0, "fusor eval: --batches must be 0 or more, not ", batches);
   });
   if (!given) return 0;
-  TrainedModel trained =
-      load_model(*given, world, [](const Config& config, const Gpt& model, const Device& device) {
-        Evaluator(config, model, device).run(1, {}, Group());
+  TrainedModel trained = load_model(
+      *given, world,
+      [&](const Config& config, const Task& task, const Model& model, const Device& device) {
+        const Inputs inputs = task.inputs(size_of_evaluation(config, world), {});
+        evaluate_with(model, rehearsed(inputs), Group(), device);
       });
-  if (!folder.empty()) trained.config.data.path = folder;
-  std::optional<Dataset> data;
-  together(world, [&] { data.emplace(open_split(trained.config, split)); });
-  const Evaluation evaluation = evaluate_split(trained, *data, batches, world);
-  if (world.rank() == 0) print_evaluation(evaluation, trained, *data);
+  if (!folder.empty()) {
+    trained.config.data.path = folder;
+    trained.task = make_task(trained.config);
+  }
+  together(world, [&] { trained.task->open(split); });
+  const Evaluation evaluation = evaluate_split(trained, split, batches, world);
+  if (world.rank() == 0)
+    std::cout << trained.folder << ", step " << trained.step << ", on " << trained.config.data.path
+              << ", split " << split << '\n'
+              << trained.task->describe(evaluation) << '\n';
   return 0;
 }
 

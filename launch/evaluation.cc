@@ -7,48 +7,18 @@
 
 namespace fusor {
 
-BatchSource batches_of(Loader& loader) {
-  return [&loader](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
-    unpack(loader.next(), tokens, targets);
-  };
+void StagedBatch::fill(const BatchShape& shape, const BatchSource& next) {
+  auto found = staged_.find(shape.name);
+  if (found == staged_.end())
+    found = staged_.emplace(shape.name, Batch::empty(shape, Device::staging(device_))).first;
+  current_ = &found->second;
+  num_targets_ = next ? next(*current_) : 0;
 }
 
-StagedBatch::StagedBatch(const MicroShape& shape, std::int64_t vocab, const Device& device)
-    : shape_(shape), vocab_(vocab), device_(device) {
-  const Device host = Device::staging(device);
-  const Shape rows{shape.samples * shape.rows.local_len};
-  tokens_ = Tensor(rows, DType::i32, host);
-  targets_ = Tensor(rows, DType::i32, host);
-}
-
-void StagedBatch::fill(const BatchSource& next) {
-  const RowMap& map = shape_.rows;
-  std::vector<std::int32_t> all_tokens(static_cast<std::size_t>(shape_.samples * map.seq_len));
-  std::vector<std::int32_t> all_targets(all_tokens.size());
-  next(all_tokens, all_targets);
-  const auto require_known = [&](std::int32_t token) {
-    require(0 <= token && token < vocab_, "the data hold token ", token,
-            ", which a model of model.vocab_size ", vocab_, " does not know");
-  };
-  const auto tokens = tokens_.host<std::int32_t>(), targets = targets_.host<std::int32_t>();
-  num_targets_ = 0;
-  for (std::size_t r = 0; r < tokens.size(); ++r) {
-    const auto from = static_cast<std::size_t>(map.global_row(static_cast<std::int64_t>(r)));
-    require_known(tokens[r] = all_tokens[from]);
-    targets[r] = all_targets[from];
-    if (targets[r] == kIgnoredTarget) continue;
-    require_known(targets[r]);
-    ++num_targets_;
-  }
-}
-
-TokenBatch StagedBatch::upload() const {
+Batch StagedBatch::upload() const {
   const Owned owned(device_, Owner::input);
-  TokenBatch batch{Tensor(tokens_.shape(), DType::i32, device_),
-                   Tensor(targets_.shape(), DType::i32, device_), shape_.samples,
-                   shape_.rows.seq_len};
-  copy(tokens_, batch.tokens);
-  copy(targets_, batch.targets);
+  Batch batch = Batch::empty(current_->shape, device_);
+  for (std::size_t i = 0; i < batch.values.size(); ++i) copy(current_->values[i], batch.values[i]);
   return batch;
 }
 
@@ -77,24 +47,29 @@ double sum_over_ranks(const Group& group, const std::vector<double>& mine, const
   return ops::ExactSum::value(to);
 }
 
-Evaluation evaluate(const LossOf& loss_of, std::int64_t count, const BatchSource& next,
+Evaluation evaluate(const LossOf& loss_of, std::size_t measures, const HeldOut& data,
                     StagedBatch& batch, const Group& group, const Device& device) {
-  const Tensor on_host({1}, DType::f64, Device::staging(device));
-  std::vector<double> losses;
+  const auto numbers = static_cast<std::int64_t>(1 + measures);
+  const Tensor on_host({numbers}, DType::f64, Device::staging(device));
+  std::vector<std::vector<double>> sums(1 + measures);  // by number, of each micro-batch
   double targets = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Tensor loss = loss_of([&] {
-      if (next) batch.fill(next);
+  for (std::int64_t i = 0; i < data.count; ++i) {
+    const BatchShape& shape = data.shape_of(i);
+    const Tensor got = loss_of(shape, [&] {
+      batch.fill(shape, data.next);
       return batch.upload();
     });
-    if (loss.defined()) copy(loss, on_host);
+    if (got.defined()) copy(got, on_host);
     synchronize(device);
-    if (!next || !loss.defined()) continue;
-    losses.push_back(on_host.host<double>()[0]);
+    if (!data.next || !got.defined()) continue;
+    for (std::size_t n = 0; n < sums.size(); ++n) sums[n].push_back(on_host.host<double>()[n]);
     targets += static_cast<double>(batch.num_targets());
   }
-  return {.loss = sum_over_ranks(group, losses, "eval/losses"),
-          .targets = static_cast<std::int64_t>(sum_over_ranks(group, {targets}, "eval/targets"))};
+  Evaluation all{.loss = sum_over_ranks(group, sums[0], "eval/losses")};
+  for (std::size_t n = 1; n < sums.size(); ++n)
+    all.measures.push_back(sum_over_ranks(group, sums[n], "eval/measures"));
+  all.targets = static_cast<std::int64_t>(sum_over_ranks(group, {targets}, "eval/targets"));
+  return all;
 }
 
 }  // namespace fusor

@@ -5,15 +5,17 @@
 #include "launch/model_loader.h"
 #include "launch/sampler.h"
 #include "models/generate.h"
+#include "models/gpt.h"
 
 namespace fusor {
 namespace {
 
 namespace po = boost::program_options;
 
-Generator generator_of(const Config& config, const Gpt& model, std::int64_t length,
+Generator generator_of(const Config& config, const Model& model, std::int64_t length,
                        const Device& device) {
-  return {model, std::min(length, config.model.seq_len), config.train.dtype, device};
+  return {dynamic_cast<const Gpt&>(model), std::min(length, config.model.seq_len),
+          config.train.dtype, device};
 }
 
 void stream_text(const ModelArguments& given, const std::string& prompt, std::int64_t count,
@@ -21,9 +23,10 @@ void stream_text(const ModelArguments& given, const std::string& prompt, std::in
   const std::vector<std::int32_t> tokens = byte_tokens(prompt.empty() ? "\n" : prompt);
   const std::int64_t length = std::ssize(tokens) + count;
   const TrainedModel trained =
-      load_model(given, world, [&](const Config& config, const Gpt& model, const Device& device) {
-        generator_of(config, model, length, device).rehearse(std::ssize(tokens), count);
-      });
+      load_model(given, world,
+                 [&](const Config& config, const Task&, const Model& model, const Device& device) {
+                   generator_of(config, model, length, device).rehearse(std::ssize(tokens), count);
+                 });
   Generator generator = generator_of(trained.config, *trained.model, length, trained.device);
   std::cout << prompt << std::flush;
   generator.generate(tokens, count, sampling, [](std::int32_t token) {

@@ -7,9 +7,7 @@
 #include <mutex>
 
 #include "launch/device_group.h"
-#include "launch/run.h"
 #include "runtime/copy.h"
-#include "runtime/random.h"
 
 namespace fusor {
 namespace {
@@ -41,11 +39,11 @@ class Rank {
     const ParallelConfig& parallel = trial_.config.parallel;
     const Mesh mesh =
         Mesh::over(device_group(world_, device, parallel.transport), size.mesh, parallel.sequence);
-    const std::unique_ptr<Model> model = trial_.make_model(mesh);
-    Trainer trainer(*model, trial_.config, size, mesh, device);
+    Trainer trainer(*trial_.task, trial_.config, size, mesh, device);
     trial_.begin ? trial_.begin(trainer, world_) : trainer.initialize();
-    const BatchSource batches =
-        trainer.reads_batch() ? trial_.open_batches(trainer) : BatchSource();
+    const BatchSource batches = trainer.reads_batch()
+                                    ? trial_.task->training(size, mesh, trial_.first_step)
+                                    : BatchSource();
     for (std::int64_t i = 0; i < trial_.steps; ++i) one_step(trainer, i, batches);
     if (trial_.end) trial_.end(trainer, world_);
     const std::scoped_lock lock(mutex_);
@@ -116,38 +114,6 @@ TrialOutcome run_trial(const Trial& trial) {
   std::mutex mutex;
   run_ranks(trial.ranks, [&](World& world) { Rank(trial, world, outcome, mutex).run(); });
   return outcome;
-}
-
-std::function<BatchSource(const Trainer&)> batches_from(const Dataset& data, const Config& config) {
-  return [&data, config](const Trainer& trainer) -> BatchSource {
-    const auto loader = std::make_shared<Loader>(
-        data, training_loader(config, trainer.size(), trainer.first_micro(), /*start_step=*/0));
-    return [loader](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
-      unpack(loader->next(), tokens, targets);
-    };
-  };
-}
-
-std::function<BatchSource(const Trainer&)> random_batches(const Config& config,
-                                                          std::int64_t first_step) {
-  const auto words = static_cast<std::uint64_t>(config.model.vocab_size);
-  const auto seed = static_cast<std::uint64_t>(config.train.seed);
-  return [=](const Trainer& trainer) -> BatchSource {
-    const RunSize size = trainer.size();
-    const std::int64_t first = trainer.first_micro();
-    return [=, count = std::int64_t{0}](std::span<std::int32_t> tokens,
-                                        std::span<std::int32_t> targets) mutable {
-      const std::int64_t step = first_step + count / size.accumulation;
-      const std::int64_t sample = (first + count % size.accumulation) * size.micro_batch;
-      const RandomKey key = random_key(seed, "tokens", static_cast<std::uint64_t>(step));
-      for (std::size_t i = 0; i < tokens.size(); ++i) {
-        const auto at = static_cast<std::uint64_t>(sample * size.seq_len) + i;
-        tokens[i] = static_cast<std::int32_t>(random_bits(key, at) % words);
-        targets[i] = static_cast<std::int32_t>(random_bits(key, at + 1) % words);
-      }
-      ++count;
-    };
-  };
 }
 
 TrialDifference difference(const TrialOutcome& many, const TrialOutcome& one) {

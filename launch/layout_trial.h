@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "io/dataset.h"
+#include "launch/task.h"
 #include "launch/trainer.h"
 #include "runtime/world.h"
 
@@ -18,9 +18,7 @@ struct Trial {
   int ranks = 1;
   int threads = 1;                         // of each rank
   std::int64_t first_step = 0, steps = 1;  // of the optimizer
-  std::function<std::unique_ptr<Model>(const Mesh&)> make_model;
-  // A rank's micro-batches, from those of first_step on; called where a rank reads data.
-  std::function<BatchSource(const Trainer&)> open_batches;
+  std::shared_ptr<const Task> task;        // has opened "train"
   // Of a rank, which calls it before all else; none: the heap.
   std::function<Device(const RunSize&, int rank)> make_device{};
   // Instead of fresh weights, and after the last step; none: nothing. Collective.
@@ -37,12 +35,6 @@ struct TrialOutcome {
 
 // Throws the Error of the first rank to meet one.
 TrialOutcome run_trial(const Trial& trial);
-
-// The micro-batches of a recipe's dataset, which must outlive the trial.
-std::function<BatchSource(const Trainer&)> batches_from(const Dataset& data, const Config& config);
-// Tokens that are a function of the seed, the step and the place in its global batch.
-std::function<BatchSource(const Trainer&)> random_batches(const Config& config,
-                                                          std::int64_t first_step = 0);
 
 struct TrialDifference {
   bool same_bits = true;  // losses, norms and gradients

@@ -64,16 +64,17 @@ void read_weights(Checkpoint& checkpoint, const ParameterStore& parameters) {
   }
 }
 
-ParameterStore weights_of(Gpt& model, const Config& config, const Device& device) {
+ParameterStore weights_of(Model& model, const Config& config, const Device& device) {
   return ParameterStore::frozen(parameters_of(model), config.train.dtype, device);
 }
 
-MemoryPlan rehearse_use(const Config& config, const ModelUse& use, DeviceKind kind) {
+MemoryPlan rehearse_use(const Config& config, const Task& task, const ModelUse& use,
+                        DeviceKind kind) {
   Trace trace;
   const Device meta = Device::meta(trace, kind);
-  Gpt model(config.model);
-  const ParameterStore parameters = weights_of(model, config, meta);
-  use(config, model, meta);
+  const std::unique_ptr<Model> model = task.model();
+  const ParameterStore parameters = weights_of(*model, config, meta);
+  use(config, task, *model, meta);
   return plan_memory(trace);
 }
 
@@ -123,14 +124,15 @@ TrainedModel load_model(const ModelArguments& arguments, const World& world, con
   together(world, [&] {
     Checkpoint checkpoint = open_shared(arguments.from, world);
     const Config config = choose_recipe(arguments, checkpoint);
-    auto model = std::make_unique<Gpt>(config.model);
-    const MemoryPlan memory = rehearse_use(config, use, placement.kind());
+    std::unique_ptr<Task> task = make_task(config);
+    std::unique_ptr<Model> model = task->model();
+    const MemoryPlan memory = rehearse_use(config, *task, use, placement.kind());
     require_memory(memory.bytes, "", placement);
     const Device device = placement.arena(memory);
     ParameterStore parameters = weights_of(*model, config, device);
     read_weights(checkpoint, parameters);
     result.emplace(TrainedModel{config, checkpoint.folder(), checkpoint.step(), device,
-                                std::move(model), std::move(parameters)});
+                                std::move(task), std::move(model), std::move(parameters)});
   });
   return std::move(*result);
 }

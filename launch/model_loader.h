@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "launch/config.h"
-#include "models/gpt.h"
+#include "launch/task.h"
 #include "parallel/parameter_store.h"
 #include "runtime/world.h"
 
@@ -34,13 +34,14 @@ struct TrainedModel {
   std::string folder;  // the checkpoint's
   std::int64_t step;   // of the run, when it was saved
   Device device;
-  std::unique_ptr<Gpt> model;
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Model> model;
   ParameterStore parameters;
 };
 
 // What a command does with the model. It is played once on a meta device, and then finds its memory
 // planned.
-using ModelUse = std::function<void(const Config&, const Gpt&, const Device&)>;
+using ModelUse = std::function<void(const Config&, const Task&, const Model&, const Device&)>;
 
 // Loads the checkpoint, or a run's newest; each rank verifies its share of the shards. Collective;
 // throws Error when there is none, it is not whole, the recipe has another model, or it does not

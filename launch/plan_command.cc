@@ -21,14 +21,15 @@ namespace po = boost::program_options;
 
 void print_run(const Config& config, const RunSize& size) {
   for (const std::string& line : formulas(size)) std::cout << line << '\n';
-  for (const std::string& line : describe_stages(config, size)) std::cout << line << '\n';
-  std::cout << num_parameters(config.model) << " parameters, " << config.train.dtype << "\n\n";
+  for (const std::string& line : describe_stages(*make_task(config), config, size))
+    std::cout << line << '\n';
+  std::cout << num_parameters(*make_task(config)) << " parameters, " << config.train.dtype
+            << "\n\n";
 }
 
 void plan_on_this_machine(const Config& config, const RunSize& size, const Rehearsal& r) {
   const MachineRates rates = measure_machine(config.train.dtype);
-  const std::int64_t tokens = size.tokens_per_step() / size.mesh.size();
-  const double flops = static_cast<double>(tokens) * flops_per_token(config.model, size.seq_len);
+  const double flops = make_task(config)->flops_per_step(size) / size.mesh.size();
   std::cout << "step at least " << estimate_step_seconds(r.trace, rates)
             << " s on ranks like this process, of " << omp_get_max_threads()
             << " threads: " << rates.flops_per_second / 1e9 << " GFLOP/s, "

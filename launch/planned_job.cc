@@ -16,7 +16,7 @@ Script step_of(Script script) {
   };
   const auto begin = std::ranges::find_if(script.runs, [&](auto& r) { return !name(r).empty(); });
   const auto end = std::find_if(begin, script.runs.end(), [&](const ProgramRun& r) {
-    return name(r) == "eval" || name(r).starts_with("sample");
+    return name(r).starts_with("eval") || name(r).starts_with("sample");
   });
   script.runs = {begin, end};
   return script;
@@ -42,7 +42,7 @@ std::vector<int> fullest_ranks(const Config& config, const RunSize& size) {
 
 }  // namespace
 
-PlannedJob plan_job(const Config& config, const RunSize& size, int all_of) {
+PlannedJob plan_job(const Task& task, const Config& config, const RunSize& size, int all_of) {
   const MeshShape& mesh = size.mesh;
   const bool all = mesh.size() <= all_of;
   PlannedJob planned;
@@ -51,7 +51,7 @@ PlannedJob plan_job(const Config& config, const RunSize& size, int all_of) {
   if (all)
     ranks.resize(static_cast<std::size_t>(mesh.size())), std::iota(ranks.begin(), ranks.end(), 0);
   for (const int rank : ranks) {
-    Rehearsal rehearsal = rehearse(config, size, rank);
+    Rehearsal rehearsal = rehearse(task, config, size, rank);
     Script script = script_of(rehearsal.trace);
     script.arena = rehearsal.memory.bytes;
     planned.step.scripts.push_back(step_of(script));
@@ -66,9 +66,13 @@ PlannedJob plan_job(const Config& config, const RunSize& size, int all_of) {
   return planned;
 }
 
+PlannedJob plan_job(const Config& config, const RunSize& size, int all_of) {
+  return plan_job(*make_task(config), config, size, all_of);
+}
+
 StepWork work_of(const Config& config, const RunSize& size) {
-  const auto tokens = static_cast<double>(size.tokens_per_step());
-  return {.tokens = tokens, .flops = tokens * flops_per_token(config.model, size.seq_len)};
+  return {.tokens = static_cast<double>(size.tokens_per_step()),
+          .flops = make_task(config)->flops_per_step(size)};
 }
 
 }  // namespace fusor

@@ -5,9 +5,7 @@
 #include <cmath>
 #include <map>
 
-#include "launch/sampler.h"
 #include "launch/trainer.h"
-#include "models/gpt.h"
 #include "ops/add.h"
 #include "ops/fill.h"
 #include "ops/gemm.h"
@@ -42,26 +40,54 @@ std::pair<std::int64_t, double> of_long_run(F&& seconds_of, std::int64_t size, s
   return {size, seconds};
 }
 
+// The sum of `of` over the operators of steps, repeated programs as often as they run.
+template <class F>
+double sum_over_steps(const Trace& trace, F&& of) {
+  std::map<std::string, double> sum_of;  // by program, of its last run so far
+  double sum = 0;
+  double* program = nullptr;
+  for (const TraceEvent& event : trace.events) {
+    if (const auto* p = std::get_if<ProgramEvent>(&event)) {
+      const bool in_step = !p->name.starts_with("eval") && !p->name.starts_with("sample");
+      if (!p->begin && program) sum += *program;
+      program = p->begin && in_step ? &sum_of[p->name] : nullptr;
+      if (program) *program = 0;
+    } else if (const auto* again = std::get_if<RepeatEvent>(&event)) {
+      sum += sum_of[again->name];
+    } else if (const auto* op = std::get_if<OpEvent>(&event); op && program) {
+      *program += of(op->cost);
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
-Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
+Rehearsal rehearse(const Task& task, const Config& config, const RunSize& size, int rank) {
   Rehearsal r;
   {
     const bool cuda = config.train.device == TrainDevice::cuda;
     const Device meta = Device::meta(r.trace, cuda ? DeviceKind::cuda : DeviceKind::cpu);
     const Mesh mesh = Mesh::over(meta_group(r.trace, rank, size.mesh.size(), "world"), size.mesh,
                                  config.parallel.sequence);
-    Gpt model(config.model, mesh);
-    Trainer trainer(model, config, size, mesh, meta);
-    const Sampler sampler(config, model, meta);
-    trainer.accumulate(0, {});
-    trainer.update(0, {0, 0});
-    if (config.train.eval_every > 0) trainer.evaluate(1, {});
-    sampler.rehearse();
+    Trainer trainer(task, config, size, mesh, meta);
+    const std::unique_ptr<Sampler> sampler = task.sampler(trainer.model(), meta);
+    r.steps = static_cast<int>(trainer.num_shapes());
+    for (std::size_t shape = 0; shape < trainer.num_shapes(); ++shape) {
+      trainer.rehearse_shape(shape);
+      trainer.accumulate(0, {});
+      trainer.update(0, {0, 0});
+    }
+    if (config.train.eval_every > 0) trainer.evaluate(trainer.rehearsed_evaluation());
+    if (sampler) sampler->rehearse();
     r.memory = plan_memory(r.trace);
   }
   r.ledger = make_ledger(r.trace, r.memory);
   return r;
+}
+
+Rehearsal rehearse(const Config& config, const RunSize& size, int rank) {
+  return rehearse(*make_task(config), config, size, rank);
 }
 
 MachineRates measure_machine(DType dtype, const Device& device) {
@@ -85,24 +111,14 @@ MachineRates measure_machine(DType dtype, const Device& device) {
           .bytes_per_second = 2.0 * static_cast<double>(floats) * sizeof(float) / copy_seconds};
 }
 
+double flops_of_steps(const Trace& trace) {
+  return sum_over_steps(trace, [](const Cost& cost) { return cost.flops; });
+}
+
 double estimate_step_seconds(const Trace& trace, const MachineRates& rates) {
-  std::map<std::string, double> seconds_of;  // by program, of its last run so far
-  double seconds = 0;
-  double* program = nullptr;
-  for (const TraceEvent& event : trace.events) {
-    if (const auto* p = std::get_if<ProgramEvent>(&event)) {
-      const bool in_step = p->name != "eval" && !p->name.starts_with("sample");
-      if (!p->begin && program) seconds += *program;
-      program = p->begin && in_step ? &seconds_of[p->name] : nullptr;
-      if (program) *program = 0;
-    } else if (const auto* again = std::get_if<RepeatEvent>(&event)) {
-      seconds += seconds_of[again->name];
-    } else if (const auto* op = std::get_if<OpEvent>(&event); op && program) {
-      *program += std::max(op->cost.flops / rates.flops_per_second,
-                           op->cost.bytes / rates.bytes_per_second);
-    }
-  }
-  return seconds;
+  return sum_over_steps(trace, [&](const Cost& cost) {
+    return std::max(cost.flops / rates.flops_per_second, cost.bytes / rates.bytes_per_second);
+  });
 }
 
 }  // namespace fusor

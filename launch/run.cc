@@ -4,11 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <iomanip>
-#include <numbers>
 #include <sstream>
 
 #include "io/checkpoint_folder.h"
-#include "io/checksum.h"
 #include "io/output_file.h"
 #include "launch/device_group.h"
 #include "launch/recipe.h"
@@ -29,12 +27,6 @@ std::string fixed(double value, int digits) {
   std::ostringstream text;
   text << std::fixed << std::setprecision(digits) << value;
   return text.str();
-}
-
-// Of all that a dataset holds: its manifest has the checksum of each shard.
-std::string fingerprint(const Dataset& data) {
-  const std::string manifest = to_text(data.manifest());
-  return checksum_text(checksum(manifest.data(), manifest.size()));
 }
 
 // The checkpoint's folder, or nothing for a new run.
@@ -59,54 +51,28 @@ std::string about_attention(const Config& config, const Placement& placement) {
 
 }  // namespace
 
-LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
-                             std::int64_t start_step) {
-  return {.seq_len = size.seq_len,
-          .global_batch = size.global_batch,
-          .first = first_micro * size.micro_batch,
-          .count = size.accumulation * size.micro_batch,
-          .micro_batch = size.micro_batch,
-          .start_step = start_step,
-          .sampling = Sampling::shuffled,
-          .seed = static_cast<std::uint64_t>(config.train.seed),
-          .num_threads = static_cast<int>(config.data.loader_threads),
-          .depth = static_cast<int>(config.data.prefetch)};
-}
-
-Dataset open_split(const Config& config, const std::string& split) {
-  Dataset data(config.data.path, split, {.verify_checksums = config.data.verify});
-  require(data.vocab_size() <= config.model.vocab_size, config.data.path, " has ",
-          data.vocab_size(), " token ids but model.vocab_size is ", config.model.vocab_size);
-  data.num_samples(config.data.seq_len);  // throws when the split is too short
-  return data;
-}
-
-RunData RunData::open(const Config& config) {
-  RunData data{open_split(config, "train"), std::nullopt};
-  if (config.train.eval_every > 0) data.val.emplace(open_split(config, "val"));
-  return data;
-}
-
-Run::Run(const Config& config, const RunSize& size, const Placement& placement,
-         const Rehearsal& rehearsal, RunData data, const World& world)
-    : config_(config),
+Run::Run(const Task& task, const Config& config, const RunSize& size, const Placement& placement,
+         const Rehearsal& rehearsal, const World& world)
+    : task_(task),
+      config_(config),
       size_(size),
       world_(world),
       placement_(placement),
-      data_(std::move(data)),
       rates_(measure_machine(config.train.dtype, placement.heap())),
-      estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_)),
+      estimated_step_seconds_(estimate_step_seconds(rehearsal.trace, rates_) / rehearsal.steps),
+      flops_per_step_(task.flops_per_step(size)),
       device_(placement.arena(rehearsal.memory)),
       mesh_(Mesh::over(device_group(world, device_, config.parallel.transport), size.mesh,
                        config.parallel.sequence)),
-      model_(config.model, mesh_),
-      trainer_(model_, config, size, mesh_, device_),
-      sampler_(config, model_, device_),
+      trainer_(task, config, size, mesh_, device_),
+      sampler_(task.sampler(trainer_.model(), device_)),
       saver_(trainer_.stores(), world, config.log.dir, config.checkpoint) {
   const auto planned = gather_numbers(world.group(), {static_cast<double>(rehearsal.memory.bytes)},
                                       "set-up/planned memory");
   fullest_ = static_cast<int>(std::ranges::max_element(planned) - planned.begin());
   planned_bytes_ = static_cast<std::size_t>(planned[static_cast<std::size_t>(fullest_)][0]);
+  if (flops_per_step_ == 0)
+    flops_per_step_ = flops_of_steps(rehearsal.trace) / rehearsal.steps * world.size();
 }
 
 void Run::say_memory() {
@@ -129,7 +95,7 @@ void Run::say(const std::string& text) {
 nlohmann::json Run::state_json() const {
   return {{"step", state_.step},
           {"samples", state_.step * size_.global_batch},
-          {"data", fingerprint(data_.train)},
+          {"data", task_.fingerprint()},
           {"best_loss", state_.best_loss},
           {"evaluations", state_.evaluations},
           {"without_gain", state_.without_gain},
@@ -151,7 +117,7 @@ std::vector<std::string> Run::set_state(const nlohmann::json& saved, const std::
   std::vector<std::string> changes;
   for (const Difference& d : differences(before, config_))
     changes.push_back(d.key + " = " + d.after + ", before it was " + d.before);
-  if (saved.at("data") != fingerprint(data_.train))
+  if (saved.at("data") != task_.fingerprint())
     changes.push_back("the data are not those that the checkpoint was trained on");
   return changes;
 } catch (const nlohmann::json::exception& error) {
@@ -196,7 +162,7 @@ void Run::open_logs() {
     say(std::string("warning: ") + error.what());
   }
   for (const std::string& line : formulas(size_)) say(line);
-  for (const std::string& line : describe_stages(config_, size_)) say(line);
+  for (const std::string& line : describe_stages(task_, config_, size_)) say(line);
   say("peak memory per rank " + readable_bytes(planned_bytes_) + " as planned; step at least " +
       fixed(estimated_step_seconds_, 3) + " s by " + fixed(rates_.flops_per_second / 1e9, 0) +
       " GFLOP/s and " + fixed(rates_.bytes_per_second / 1e9, 0) + " GB/s per rank");
@@ -209,11 +175,8 @@ void Run::train() {
   }
   start_or_resume();
   if (state_.step < size_.steps) {
-    std::optional<Loader> loader;
-    if (trainer_.reads_batch())
-      loader.emplace(data_.train,
-                     training_loader(config_, size_, trainer_.first_micro(), state_.step));
-    const BatchSource batches = loader ? batches_of(*loader) : BatchSource();
+    const BatchSource batches =
+        trainer_.reads_batch() ? task_.training(size_, mesh_, state_.step) : BatchSource();
     if (device_.kind() == DeviceKind::cuda)
       say(trainer_.why_not_captured().empty()
               ? "from the second on, a step is one CUDA graph"
@@ -249,7 +212,7 @@ bool Run::one_step(const BatchSource& batches) {
   bool goes_on = true;
   if (due(config_.train.eval_every)) goes_on = evaluate();
   if (due(config_.train.sample_every) && world_.rank() == 0)
-    say("sample: " + sampler_.sample(state_.step));
+    say("sample: " + sampler_->sample(state_.step));
   const bool stop = wish == static_cast<int>(Wish::save_and_stop);
   const bool last = state_.step == size_.steps || stop || !goes_on;
   const bool asked = wish != static_cast<int>(Wish::none);
@@ -269,28 +232,32 @@ void Run::require_finite(double value, const std::string& name) const {
 }
 
 bool Run::evaluate() {
-  const LoaderConfig config =
-      evaluation_config(size_.seq_len, size_.micro_batch, mesh_.place.dp, mesh_.shape.dp);
-  Loader loader(*data_.val, config);
-  std::int64_t count = loader.num_steps();
+  HeldOut data = task_.held_out("val", size_, mesh_);
   if (const std::int64_t batches = config_.train.eval_batches; batches > 0)
-    count = std::min(count, batches * size_.accumulation);  // of each rank's micro-batches
-  const Evaluation e = trainer_.evaluate(count, batches_of(loader));
+    data.count =
+        std::min(data.count, batches * size_.accumulation);  // of each rank's micro-batches
+  const Evaluation e = trainer_.evaluate(data);
   const double loss = e.loss / static_cast<double>(e.targets);
   require_finite(loss, "held-out loss");
   const bool gain =
       state_.evaluations++ == 0 || loss < state_.best_loss - config_.train.early_stop_min_delta;
   state_.without_gain = gain ? 0 : state_.without_gain + 1;
   if (gain) state_.best_loss = loss;
-  say("step " + std::to_string(state_.step) + ": held-out loss " + fixed(loss, 4) + " nats, " +
-      fixed(loss / std::numbers::ln2, 4) + " bits per token over " + std::to_string(e.targets) +
-      " tokens");
-  if (metrics_)
-    metrics_->write(MetricsEvent("eval", state_.step).add("loss", loss).add("targets", e.targets));
+  say("step " + std::to_string(state_.step) + ": held-out " + task_.describe(e));
+  if (metrics_) metrics_->write(event_of(e, loss));
   const std::int64_t patience = config_.train.early_stop_patience;
   if (patience == 0 || state_.without_gain < patience) return true;
   say("stopping early: no gain in " + std::to_string(patience) + " evaluations");
   return false;
+}
+
+MetricsEvent Run::event_of(const Evaluation& e, double loss) const {
+  MetricsEvent event("eval", state_.step);
+  event.add("loss", loss).add("targets", e.targets);
+  const std::vector<std::string> names = trainer_.model().measures();
+  for (std::size_t i = 0; i < names.size(); ++i)
+    event.add(names[i], e.measures[i] / static_cast<double>(e.targets));
+  return event;
 }
 
 void Run::report(const Trainer::Step& step, double seconds) {
@@ -309,7 +276,7 @@ void Run::report(const Trainer::Step& step, double seconds) {
                   .loss = step.loss,
                   .seconds_per_step = seconds_per_step_,
                   .tokens_per_step = tokens,
-                  .flops_per_step = tokens * flops_per_token(config_.model, size_.seq_len),
+                  .flops_per_step = flops_per_step_,
                   .peak_flops = rates_.flops_per_second * world_.size()});
 }
 

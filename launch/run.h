@@ -3,42 +3,24 @@
 #include <optional>
 #include <string>
 
-#include "io/dataset.h"
 #include "launch/placement.h"
 #include "launch/rehearsal.h"
-#include "launch/sampler.h"
 #include "launch/saver.h"
 #include "launch/trainer.h"
-#include "models/gpt.h"
 #include "runtime/metrics.h"
 #include "runtime/run_log.h"
 #include "runtime/world.h"
 
 namespace fusor {
 
-// A split of config.data.path. Throws Error when it is missing, broken, shorter than a sample, or
-// has more token ids than the model.
-Dataset open_split(const Config& config, const std::string& split);
-
-// What the rank whose micro-batches of a step begin with first_micro reads of the training split.
-LoaderConfig training_loader(const Config& config, const RunSize& size, std::int64_t first_micro,
-                             std::int64_t start_step);
-
-// The splits that a run reads.
-struct RunData {
-  Dataset train;
-  std::optional<Dataset> val;  // where the recipe evaluates
-
-  static RunData open(const Config& config);
-};
-
 // A training run from its first step, or from where a checkpoint left it, to its end. All that is
 // on the disk lies in config.log.dir: recipe.ini, metrics.jsonl, run.log and checkpoints/.
 class Run {
  public:
-  // Collective. `rehearsal` is this rank's, for where it is placed.
-  Run(const Config& config, const RunSize& size, const Placement& placement,
-      const Rehearsal& rehearsal, RunData data, const World& world);
+  // Collective. `task` has opened "train" and, where the recipe evaluates, "val"; `rehearsal` is
+  // this rank's, for where it is placed.
+  Run(const Task& task, const Config& config, const RunSize& size, const Placement& placement,
+      const Rehearsal& rehearsal, const World& world);
   void train();
 
  private:
@@ -58,25 +40,25 @@ class Run {
   // Collective: every rank has the same value.
   void require_finite(double value, const std::string& name) const;
   bool evaluate();  // false: no gain for as long as the recipe's patience
+  MetricsEvent event_of(const Evaluation& e, double loss) const;
   void report(const Trainer::Step& step, double seconds);
   void say(const std::string& text);
   void say_memory();  // at the end. Collective
   bool due(std::int64_t every) const { return every > 0 && state_.step % every == 0; }
 
+  const Task& task_;
   Config config_;
   RunSize size_;
   const World& world_;
   Placement placement_;
-  RunData data_;
   MachineRates rates_;
-  double estimated_step_seconds_;
+  double estimated_step_seconds_, flops_per_step_;
   int fullest_ = 0;                // the rank that was planned the most memory
   std::size_t planned_bytes_ = 0;  // of that rank
   Device device_;
   Mesh mesh_;
-  Gpt model_;
   Trainer trainer_;
-  Sampler sampler_;
+  std::unique_ptr<Sampler> sampler_;
   Saver saver_;
   State state_;
   std::optional<RunLog> log_;           // rank 0

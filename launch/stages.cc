@@ -4,7 +4,6 @@
 #include <numeric>
 #include <sstream>
 
-#include "models/gpt.h"
 #include "parallel/schedule_timeline.h"
 
 namespace fusor {
@@ -28,16 +27,15 @@ void require_part_for_each_stage(const ParallelConfig& p, std::int64_t parts) {
           ranks.empty() || stages.empty() ? "" : " or ", stages);
 }
 
-StageSplit split_of(const Model& model, const Config& config, const RunSize& size) {
+StageSplit split_of(const Task& task, Model& model, const Config& config, const RunSize& size) {
   const std::vector<std::string> names = part_names(model);
   const ParallelConfig& p = config.parallel;
   require_part_for_each_stage(p, std::ssize(names));
   const auto stages = static_cast<int>(p.pp * p.stages);
   const auto by_cost = [&]() -> StageSplit {
     if (stages == 1) return {{0, static_cast<int>(names.size())}};
-    Gpt alone(config.model);  // of one rank, so that its calls reach nobody
-    return split_by_cost(
-        part_costs(alone, {{}, {}, size.micro_batch, size.seq_len}, config.train.dtype), stages);
+    const Inputs inputs = task.inputs(size, {});
+    return split_by_cost(part_costs(model, inputs.shapes.front(), config.train.dtype), stages);
   };
   if (p.split.empty()) return by_cost();
   try {
@@ -56,15 +54,16 @@ std::string percent(double share) {
 
 }  // namespace
 
-StageLayout stage_layout(const Model& model, const Config& config, const RunSize& size) {
-  return lay_out(model, split_of(model, config, size), config.parallel.schedule,
+StageLayout stage_layout(const Task& task, const Config& config, const RunSize& size) {
+  const std::unique_ptr<Model> model = task.model();  // of one rank, so that its calls reach nobody
+  return lay_out(*model, split_of(task, *model, config, size), config.parallel.schedule,
                  static_cast<int>(config.parallel.pp), static_cast<int>(size.accumulation));
 }
 
-std::vector<std::string> describe_stages(const Config& config, const RunSize& size) {
+std::vector<std::string> describe_stages(const Task& task, const Config& config,
+                                         const RunSize& size) {
   if (config.parallel.pp * config.parallel.stages == 1) return {};
-  const Gpt model(config.model);
-  const StageLayout layout = stage_layout(model, config, size);
+  const StageLayout layout = stage_layout(task, config, size);
   const Schedule& schedule = layout.schedule;
   const Timeline times = timeline_of(schedule, layout.graph, StageCosts::unit(schedule));
   const double bubble =
@@ -73,7 +72,7 @@ std::vector<std::string> describe_stages(const Config& config, const RunSize& si
                                  " of " + std::to_string(schedule.micros) +
                                  " micro-batches: bubble " + percent(bubble) +
                                  " if all stages take as long"};
-  const std::vector<std::string> names = part_names(model);
+  const std::vector<std::string> names = part_names(*task.model());
   for (int stage = 0; stage < schedule.num_stages(); ++stage) {
     const auto s = static_cast<std::size_t>(stage);
     const auto first = static_cast<std::size_t>(layout.split.begins[s]),

@@ -18,8 +18,8 @@ namespace {
 
 // Master weights, gradients and two moments, of a rank if all that may split them did so evenly. A
 // model a thousand times too large is refused by this, before a rehearsal that would take minutes.
-std::size_t least_memory(const Config& config, const MeshShape& mesh) {
-  const auto parameters = static_cast<std::size_t>(num_parameters(config.model));
+std::size_t least_memory(const Task& task, const Config& config, const MeshShape& mesh) {
+  const auto parameters = static_cast<std::size_t>(num_parameters(task));
   const int split = config.parallel.zero > 0 ? mesh.size() : mesh.tp * mesh.pp * mesh.ep;
   return 4 * parameters * size_of(acc_dtype(config.train.dtype)) / static_cast<std::size_t>(split);
 }
@@ -49,7 +49,7 @@ int train_command(const std::vector<std::string>& args) {
   RunSize size;
   Placement placement;
   Rehearsal rehearsal;
-  std::optional<RunData> data;
+  std::unique_ptr<Task> task;
   together(world, [&] {
     given = parse_recipe_arguments("train", "Trains a model from a dataset, as the recipe says.",
                                    args, {});
@@ -62,14 +62,16 @@ int train_command(const std::vector<std::string>& args) {
   if (!given) return 0;
   together(world, [&] { placement = place_rank(given->config.train.device, world); });
   together(world, [&] {
-    require_memory(least_memory(given->config, size.mesh), "more than ", placement);
-    rehearsal = rehearse(placed(given->config, placement.kind()), size, world.rank());
+    task = make_task(given->config);
+    require_memory(least_memory(*task, given->config, size.mesh), "more than ", placement);
+    rehearsal = rehearse(*task, placed(given->config, placement.kind()), size, world.rank());
     require_memory(rehearsal.memory.bytes, "", placement);
-    data.emplace(RunData::open(given->config));
+    task->open("train");
+    if (given->config.train.eval_every > 0) task->open("val");
   });
   Job job;
   together(world, [&] {
-    job = plan_job(placed(given->config, placement.kind()), size).job;
+    job = plan_job(*task, placed(given->config, placement.kind()), size).job;
     verify(job);
     require_part(job, world.rank(), script_of(rehearsal.trace));
   });
@@ -77,7 +79,7 @@ int train_command(const std::vector<std::string>& args) {
     require_same_collectives(world.group(), planned_collectives(job));
     require_same_recipe(world.group(), given->config);
   });
-  Run(given->config, size, placement, rehearsal, std::move(*data), world).train();
+  Run(*task, given->config, size, placement, rehearsal, world).train();
   return 0;
 }
 

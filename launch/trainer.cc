@@ -16,22 +16,26 @@ StoreOptions store_options(const Config& config, const RunSize& size) {
           .bucket_bytes = static_cast<std::int64_t>(p.bucket_mb * (1 << 20))};
 }
 
-std::string reason_not_to_capture(const Config& config, const Device& device, bool talks) {
+std::string reason_not_to_capture(const Config& config, const Device& device, bool talks,
+                                  std::size_t shapes) {
   if (device.kind() != DeviceKind::cuda) return "operators run at the call";
   if (!config.train.cuda_graph) return "train.cuda_graph is off";
+  if (shapes > 1) return "micro-batches have several shapes";
   if (talks) return "ranks exchange values within a step";
   return config.log.trace.empty() ? "" : "log.trace shows each operator";
 }
 
 }  // namespace
 
-Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
+Trainer::Trainer(const Task& task, const Config& config, const RunSize& size, const Mesh& mesh,
                  const Device& device)
-    : config_(config),
+    : model_(task.model(mesh)),
+      inputs_(task.inputs(size, mesh)),
+      config_(config),
       size_(size),
       mesh_(mesh),
       device_(device),
-      pipeline_(model, stage_layout(model, config, size), store_options(config, size),
+      pipeline_(*model_, stage_layout(task, config, size), store_options(config, size),
                 {config.parallel.recompute, static_cast<int>(config.parallel.recompute_layers)},
                 mesh, device),
       optimizer_(pipeline_.stores(), mesh, device) {
@@ -43,11 +47,12 @@ Trainer::Trainer(Model& model, const Config& config, const RunSize& size, const 
   read_losses_ = Tensor(losses_.shape(), DType::f64, host);
   read_norm_ = Tensor({1}, DType::f64, host);
   for (std::int64_t i = 0; i < size.accumulation && reads_batch(); ++i)
-    batches_.emplace_back(micro_shape(), config.model.vocab_size, device);
+    batches_.emplace_back(device);
   for (const Group& group :
        {mesh.tp, mesh.cp, mesh.pp, mesh.ep, mesh.data, mesh.shard, mesh.replicas, mesh.expert_data})
     if (group.size() > 1) talking_.push_back(group);
-  why_not_captured_ = reason_not_to_capture(config, device, !talking_.empty());
+  why_not_captured_ =
+      reason_not_to_capture(config, device, !talking_.empty(), inputs_.shapes.size());
   if (talking_.empty()) return;
   device.backend().progress = call_progress;
   device.backend().progress_arg = this;
@@ -65,33 +70,33 @@ void Trainer::initialize() {
     store->initialize(static_cast<std::uint64_t>(config_.train.seed));
 }
 
-MicroShape Trainer::micro_shape() const {
-  return {size_.micro_batch, RowMap::zigzag(0, size_.seq_len, mesh_.place.cp, mesh_.shape.cp)};
+void Trainer::rehearse_shape(std::size_t shape) {
+  inputs_.shape_of = [shape](std::int64_t, std::int64_t) { return shape; };
 }
 
 void Trainer::accumulate(std::int64_t step, const BatchSource& next) {
   prepare(step, next);
-  if (!at_once()) queue_micro_batches();
+  if (!at_once()) queue_micro_batches(step);
 }
 
 void Trainer::prepare(std::int64_t step, const BatchSource& next) {
   prepared_step_.host<std::int64_t>()[0] = step;
   targets_ = 0;
-  if (!next) return;
+  std::int64_t micro = 0;
   for (StagedBatch& batch : batches_) {
-    batch.fill(next);
+    batch.fill(shape_of(step, micro++), next);
     if (counts_loss()) targets_ += batch.num_targets();
   }
 }
 
-void Trainer::queue_micro_batches() {
+void Trainer::queue_micro_batches(std::int64_t step) {
   copy(prepared_step_, step_);
   auto batch = batches_.begin();
   pipeline_.run({.pass = {.training = true,
                           .seed = static_cast<std::uint64_t>(config_.train.seed),
-                          .step = step_,
-                          .first_sample = first_micro() * size_.micro_batch},
-                 .shape = {{}, {}, size_.micro_batch, size_.seq_len},
+                          .step = step_},
+                 .first_micro = first_micro(size_, mesh_),
+                 .shape = [&](int micro) -> const BatchShape& { return shape_of(step, micro); },
                  .next_batch = [&] { return (batch++)->upload(); },
                  .losses = losses_});
 }
@@ -110,7 +115,7 @@ Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   require(result.targets > 0, "step ", step, " has no target to learn from");
   const UpdateSettings settings = settings_of(step);
   optimizer_.prepare(settings, static_cast<double>(result.targets));
-  queue_rest(settings);
+  queue_rest(step, settings);
   synchronize(device_);
   ++steps_;
   result.loss = sum_of_losses() / static_cast<double>(result.targets);
@@ -136,11 +141,11 @@ UpdateSettings Trainer::settings_of(std::int64_t step) const {
           .clip = o.clip};
 }
 
-void Trainer::queue_rest(const UpdateSettings& settings) {
+void Trainer::queue_rest(std::int64_t step, const UpdateSettings& settings) {
   if (!at_once()) return queue_update(settings);
   if (!captured_)
     captured_ = device_.backend().capture([&] {
-      queue_micro_batches();
+      queue_micro_batches(step);
       queue_update(settings);
     });
   captured_->queue();
@@ -154,18 +159,21 @@ void Trainer::queue_update(const UpdateSettings& settings) {
   copy(optimizer_.grad_norm(), read_norm_);
 }
 
-Evaluation Trainer::evaluate(std::int64_t count, const BatchSource& next) {
-  const auto loss_of = [this](const std::function<TokenBatch()>& batch) {
-    const Tensor loss = pipeline_.evaluate(batch);
-    return counts_loss() ? loss : Tensor();
-  };
-  StagedBatch batch(micro_shape(), config_.model.vocab_size, device_);
-  return fusor::evaluate(loss_of, count, next, batch, mesh_.world, device_);
+HeldOut Trainer::rehearsed_evaluation() const {
+  return {.count = std::ssize(inputs_.shapes),
+          .next = {},
+          .shape_of = [this](std::int64_t i) -> const BatchShape& {
+            return inputs_.shapes[static_cast<std::size_t>(i)];
+          }};
 }
 
-double flops_per_token(const GptConfig& config, std::int64_t seq_len) {
-  return 6 * static_cast<double>(num_active_parameters(config)) +
-         6 * static_cast<double>(config.layers * config.width * seq_len);
+Evaluation Trainer::evaluate(const HeldOut& data) {
+  const auto loss_of = [this](const BatchShape& shape, const std::function<Batch()>& batch) {
+    const Tensor loss = pipeline_.evaluate(shape, batch);
+    return counts_loss() ? loss : Tensor();
+  };
+  StagedBatch batch(device_);
+  return fusor::evaluate(loss_of, model_->measures().size(), data, batch, mesh_.world, device_);
 }
 
 }  // namespace fusor

@@ -6,23 +6,26 @@
 #include "launch/batch.h"
 #include "launch/config.h"
 #include "launch/evaluation.h"
-#include "models/gpt_config.h"
+#include "launch/task.h"
 #include "models/pipeline.h"
 #include "parallel/optimizer_step.h"
 
 namespace fusor {
 
-// One rank of a training run: its stages of the model, their parameters, and the step. The same
-// code runs the rehearsal (a meta device and mesh, no data) and the run.
+// One rank of a training run: its stages of the task's model, their parameters, and the step. The
+// same code runs the rehearsal (a meta device and mesh, no data) and the run.
 class Trainer {
  public:
-  // Collective. `config` is resolved; `model`, fresh and any, made for this mesh, gets its memory
-  // from `device` and must outlive the trainer.
-  Trainer(Model& model, const Config& config, const RunSize& size, const Mesh& mesh,
+  // Collective. `config` is resolved; the task's model gets its memory from `device`.
+  Trainer(const Task& task, const Config& config, const RunSize& size, const Mesh& mesh,
           const Device& device);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
   ~Trainer();
+
+  // On a meta device: the micro-batches of the steps to come have this one of the shapes.
+  void rehearse_shape(std::size_t shape);
+  std::size_t num_shapes() const { return inputs_.shapes.size(); }
 
   // What each rank adds to the one gather of every step: a number for each, in the order given.
   using Flags = std::vector<double>;
@@ -42,27 +45,31 @@ class Trainer {
   // results. All ranks pass as many flags.
   Step update(std::int64_t step, const Flags& flags);
 
-  // Runs `count` micro-batches of held-out data; sums over all ranks.
-  Evaluation evaluate(std::int64_t count, const BatchSource& next);
+  // What to rehearse evaluations with: a micro-batch of each shape.
+  HeldOut rehearsed_evaluation() const;
+  // Runs the held-out micro-batches; sums over all ranks.
+  Evaluation evaluate(const HeldOut& data);
 
+  const Model& model() const { return *model_; }
   // The stages of this rank, ascending.
   std::vector<ParameterStore*> stores() const { return pipeline_.stores(); }
   const RunSize& size() const { return size_; }
   const Device& device() const { return device_; }
   // Why steps are queued operator by operator; empty where each after the first is queued at once.
   const std::string& why_not_captured() const { return why_not_captured_; }
-  // Whether this rank reads data, and from which micro-batch of the step on.
   bool reads_batch() const { return pipeline_.reads_batch(); }
-  std::int64_t first_micro() const { return mesh_.place.dp * size_.accumulation; }
+  const Mesh& mesh() const { return mesh_; }
 
  private:
-  MicroShape micro_shape() const;
   // What changes from step to step is written to host memory, from which the device copies it when
   // the queued work gets there. Nothing that queues waits for the device.
   void prepare(std::int64_t step, const BatchSource& next);
-  void queue_micro_batches();
+  void queue_micro_batches(std::int64_t step);
   void queue_update(const UpdateSettings& settings);
-  void queue_rest(const UpdateSettings& settings);
+  void queue_rest(std::int64_t step, const UpdateSettings& settings);
+  const BatchShape& shape_of(std::int64_t step, std::int64_t micro) const {
+    return inputs_.of(step, first_micro(size_, mesh_) + micro);
+  }
   // Whether this step is queued at once, by update(). The first is not: libraries choose and load
   // their kernels as it runs.
   bool at_once() const { return steps_ > 0 && why_not_captured_.empty(); }
@@ -72,6 +79,8 @@ class Trainer {
   double sum_of_losses() const;
   static void call_progress(void* trainer);
 
+  std::unique_ptr<Model> model_;
+  Inputs inputs_;
   Config config_;
   RunSize size_;
   Mesh mesh_;
@@ -89,11 +98,5 @@ class Trainer {
   std::string why_not_captured_;
   std::unique_ptr<Captured> captured_;  // a whole step
 };
-
-// The peak of the model's own work: floating-point operations of forward and backward a token,
-// 6 N + 6 L C T, with N the parameters that a token meets, L layers, C the width and T the sequence
-// length (the causal half of attention's 12 L C T). The formula of llm.c and of the PaLM paper's
-// appendix B.
-double flops_per_token(const GptConfig& config, std::int64_t seq_len);
 
 }  // namespace fusor

@@ -11,8 +11,7 @@
 #include "launch/placement.h"
 #include "launch/recipe.h"
 #include "launch/rehearsal.h"
-#include "launch/run.h"
-#include "models/gpt.h"
+#include "launch/text_task.h"
 #include "runtime/cuda_devices.h"
 
 namespace fusor {
@@ -79,7 +78,13 @@ class LayoutComparison {
         steps_(steps),
         threads_(threads),
         placement_(placement) {
-    if (!config.data.path.empty()) data_.emplace(open_split(config, "train"));
+    if (config.data.path.empty()) {
+      task_ = std::make_shared<RandomTextTask>(config_);
+      return;
+    }
+    const std::shared_ptr<Task> task = make_task(config_);
+    task->open("train");
+    task_ = task;
   }
 
   void run(const std::vector<Layout>& layouts) {
@@ -113,7 +118,8 @@ class LayoutComparison {
 
  private:
   std::string serial_size_text() const {
-    return formulas(run_size(config_, 1)).at(0) + (data_ ? "" : ", random tokens");
+    return formulas(run_size(config_, 1)).at(0) +
+           (config_.data.path.empty() ? ", random tokens" : "");
   }
 
   Config config_of(const Layout& layout) const {
@@ -126,7 +132,7 @@ class LayoutComparison {
   void require_possible(const Layout& layout) const try {
     const Config config = config_of(layout);
     const std::int64_t ranks = ranks_of(layout.parallel);
-    const std::size_t bytes = rehearse(config, run_size(config, ranks), 0).memory.bytes;
+    const std::size_t bytes = rehearse(*task_, config, run_size(config, ranks), 0).memory.bytes;
     Placement all = placement_;
     all.ranks = ranks_where_rank_0_is(ranks);
     const std::size_t available = plannable_bytes(all);
@@ -148,23 +154,21 @@ class LayoutComparison {
   // On GPUs in an arena, where there is no allocating while the step runs.
   std::function<Device(const RunSize&, int)> device_for(const Config& config) const {
     if (placement_.gpu < 0) return {};
-    return [&config](const RunSize& size, int rank) {
+    return [&config, task = task_](const RunSize& size, int rank) {
       const int gpu = cuda_device_of(rank);
       use_cuda_device(gpu);  // which the rehearsal asks about its kernels
-      return Device::cuda(gpu, rehearse(config, size, rank).memory);
+      return Device::cuda(gpu, rehearse(*task, config, size, rank).memory);
     };
   }
 
   TrialOutcome outcome_of(const Layout& layout) const try {
     const Config config = config_of(layout);
-    return run_trial(
-        {.config = config,
-         .ranks = static_cast<int>(ranks_of(layout.parallel)),
-         .threads = threads_,
-         .steps = steps_,
-         .make_model = [&](const Mesh& mesh) { return std::make_unique<Gpt>(config.model, mesh); },
-         .open_batches = data_ ? batches_from(*data_, config) : random_batches(config),
-         .make_device = device_for(config)});
+    return run_trial({.config = config,
+                      .ranks = static_cast<int>(ranks_of(layout.parallel)),
+                      .threads = threads_,
+                      .steps = steps_,
+                      .task = task_,
+                      .make_device = device_for(config)});
   } catch (const Error& error) {
     raise("layout \"" + layout.text + "\": " + error.what());
   }
@@ -173,7 +177,7 @@ class LayoutComparison {
   std::int64_t steps_;
   int threads_;
   Placement placement_;
-  std::optional<Dataset> data_;
+  std::shared_ptr<const Task> task_;
   std::vector<std::vector<std::string>> rows_;
   bool differs_ = false;
 };

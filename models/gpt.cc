@@ -39,6 +39,11 @@ StepKey dropout_key(const Pass& pass, const std::string& layer) {
 
 }  // namespace
 
+BatchShape token_batch(std::int64_t samples, const RowMap& rows) {
+  const Shape shape{samples, rows.local_len};
+  return {"", samples, {{"tokens", shape, DType::i32}, {"targets", shape, DType::i32}}};
+}
+
 GptBlock::GptBlock(const GptConfig& c, std::int64_t index, const Mesh& mesh)
     : name("block." + std::to_string(index)),
       norm1(name + ".norm1", c, TensorRegion(mesh)),
@@ -88,19 +93,18 @@ std::vector<Part> Gpt::parts() const {
   return parts;
 }
 
-Var Gpt::run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
-             const Pass& pass) const {
-  const Rows rows = rows_of(batch.samples, batch.seq_len, pass);
-  if (part == 0) return embed(Var::input(batch.tokens, pass.tape), rows, pass);
+Var Gpt::run(int part, const std::vector<Var>& inputs, const Batch& batch, const Pass& pass) const {
+  const Rows rows = rows_of(batch.shape, pass);
+  if (part == 0) return embed(Var::input(batch.flat("tokens"), pass.tape), rows, pass);
   const auto index = static_cast<std::size_t>(part) - 1;
   if (index < blocks_.size()) return block(index, inputs.at(0), rows, pass, nullptr);
-  return head_.loss(head(inputs.at(0)), batch.targets);
+  return head_.loss(head(inputs.at(0)), batch.flat("targets"));
 }
 
-Shape Gpt::output_shape(int part, const TokenBatch& batch) const {
+Shape Gpt::output_shape(int part, const BatchShape& batch) const {
   if (static_cast<std::size_t>(part) > blocks_.size()) return {1};
-  const int sharing = cp_.size() * (region_.sequence ? region_.tp.size() : 1);  // the rows
-  return {batch.samples * batch.seq_len / sharing, config_.width};
+  const int sharing = region_.sequence ? region_.tp.size() : 1;  // the rows
+  return {num_elements(batch["tokens"].shape) / sharing, config_.width};
 }
 
 void Gpt::visit(int part, const Visitor& f) {
@@ -128,6 +132,10 @@ Gpt::Rows Gpt::rows_of(std::int64_t samples, std::int64_t seq_len, const Pass& p
                     .head_dim = config_.head_dim()},
           .map = map,
           .outside = map.rows_from(first)};
+}
+
+Gpt::Rows Gpt::rows_of(const BatchShape& batch, const Pass& pass) const {
+  return rows_of(batch.samples, batch["tokens"].shape.at(1) * cp_.size(), pass);
 }
 
 double Gpt::dropout_of(const Pass& pass) const { return pass.training ? config_.dropout : 0; }

@@ -36,6 +36,11 @@ struct GptCache {
   GptCache(const GptConfig&, std::int64_t capacity, DType dtype, const Device& device);
 };
 
+// A micro-batch of token sequences of equal length: fields "tokens" and "targets", i32 [samples,
+// rows.local_len]: the positions that a rank of context parallelism holds of each, and the token to
+// predict at each (kIgnoredTarget: none).
+BatchShape token_batch(std::int64_t samples, const RowMap& rows);
+
 // A decoder-only transformer. Attention heads, hidden units and words are split over the mesh's tp,
 // experts over its ep, the positions of each sequence over its cp: see RowMap::zigzag.
 class Gpt final : public Model {
@@ -48,8 +53,8 @@ class Gpt final : public Model {
   const GptConfig& config() const { return config_; }
   // "embed", "block.0" and so on, "head".
   std::vector<Part> parts() const override;
-  Var run(int part, const std::vector<Var>& inputs, const TokenBatch&, const Pass&) const override;
-  Shape output_shape(int part, const TokenBatch&) const override;
+  Var run(int part, const std::vector<Var>& inputs, const Batch&, const Pass&) const override;
+  Shape output_shape(int part, const BatchShape&) const override;
   void visit(int part, const Visitor& visitor) override;
   using Model::visit;
 
@@ -68,6 +73,7 @@ class Gpt final : public Model {
     RowMap map, outside;
   };
   Rows rows_of(std::int64_t samples, std::int64_t seq_len, const Pass&) const;
+  Rows rows_of(const BatchShape&, const Pass&) const;
   double dropout_of(const Pass&) const;
 
   Var embed(const Var& tokens, const Rows&, const Pass&) const;

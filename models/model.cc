@@ -21,13 +21,13 @@ void run_parts(const std::vector<Part>& model, const std::vector<int>& parts,
   }
 }
 
-Var Model::loss(const TokenBatch& batch, const Pass& pass) const {
+Var Model::loss(const Batch& batch, const Pass& pass) const {
   const std::vector<Part> all = parts();
   std::vector<int> order(all.size());
   std::iota(order.begin(), order.end(), 0);
   std::map<int, Var> values;
   run_parts(all, order, {order.back()}, values, [&](int part, const std::vector<Var>& inputs) {
-    const Scope scope(batch.tokens.device(), all[static_cast<std::size_t>(part)].name);
+    const Scope scope(batch.values.at(0).device(), all[static_cast<std::size_t>(part)].name);
     return run(part, inputs, batch, pass);
   });
   return values[order.back()];

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "models/batch.h"
 #include "ops/tape.h"
 #include "parallel/parameter.h"
 
@@ -21,13 +22,6 @@ struct Pass {
   std::int64_t first_sample = 0;  // of this micro-batch, within the step's global batch
 };
 
-// Token sequences of equal length and, for each token, the one to predict. Of each sequence, a rank
-// of context parallelism holds its share: see RowMap::zigzag.
-struct TokenBatch {
-  Tensor tokens, targets;         // i32 [samples * seq_len / cp]; target -1: ignored
-  std::int64_t samples, seq_len;  // seq_len: of whole sequences
-};
-
 // A piece of a model between whose ends one value flows on: what a pipeline places, a recomputation
 // repeats and ZeRO-3 gathers at a time.
 struct Part {
@@ -37,22 +31,26 @@ struct Part {
 };
 
 // What the trainer asks of a model: its parts, in an order in which they can run. The last one's
-// value is the loss, f64 [1]: the sum over valid targets of -log p(target). Models are plain
-// structs of modules; this is the door that a trainer of any model looks through.
+// value is the loss, f64 [1]: a sum over targets, such as that of -log p(target). Without a tape it
+// is f64 [1 + measures().size()]: after the loss, sums that tell how good the model is. Models are
+// plain structs of modules; this is the door that a trainer of any model looks through.
 class Model {
  public:
   virtual ~Model() = default;
   virtual std::vector<Part> parts() const = 0;
   // inputs: the values of parts()[part].inputs, in that order.
-  virtual Var run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
+  virtual Var run(int part, const std::vector<Var>& inputs, const Batch& batch,
                   const Pass& pass) const = 0;
   // What run(part, ...) returns for such a batch; its dtype is the weights', except the loss's.
-  virtual Shape output_shape(int part, const TokenBatch& batch) const = 0;
+  virtual Shape output_shape(int part, const BatchShape& batch) const = 0;
   // Calls visitor on each parameter of a part, in the order of the forward pass.
   virtual void visit(int part, const Visitor& visitor) = 0;
 
+  // What the sums after the loss count, "correct" say; each is divided by the targets to be told.
+  virtual std::vector<std::string> measures() const { return {}; }
+
   // All parts, one after the other.
-  Var loss(const TokenBatch& batch, const Pass& pass) const;
+  Var loss(const Batch& batch, const Pass& pass) const;
   void visit(const Visitor& visitor);
 };
 

@@ -39,7 +39,7 @@ Pipeline::Pipeline(Model& model, const StageLayout& layout, const StoreOptions& 
   plan_actions(layout_.actions[at(mesh.place.pp)]);
   const Scope scope(device, "pipeline");
   one_ = Tensor({1}, DType::f64, device);
-  eval_loss_ = Tensor({1}, DType::f64, device);
+  eval_loss_ = Tensor({1 + std::ssize(model.measures())}, DType::f64, device);
   ops::fill(one_, 1);
 }
 
@@ -136,23 +136,24 @@ std::vector<ParameterStore*> Pipeline::stores() const {
 }
 
 // The first micro-batch writes gradients, the others add to them, the last sends them.
-std::string Pipeline::program_of(const Planned& planned) const {
+std::string Pipeline::program_of(const Planned& planned, const Step& step) const {
   const Action& a = planned.action;
   const int micros = layout_.schedule.micros;
-  const char* const turn = a.micro + 1 == micros ? ".last" : a.micro == 0 ? ".first" : "";
-  if (planned.fused && layout_.graph.size() == 1) return std::string("micro") + turn;
+  const std::string shape = step.shape(a.micro).suffix();
+  const std::string turn = (a.micro + 1 == micros ? ".last" : a.micro == 0 ? ".first" : "") + shape;
+  if (planned.fused && layout_.graph.size() == 1) return "micro" + turn;
   const std::string stage = "stage." + std::to_string(a.stage);
   if (planned.fused) return stage + ".FB" + turn;
   if (a.kind != ActionKind::compute)
     return stage + "." + std::string(verb(a.kind)) + "." + letter_of(a.phase) + "." +
-           std::to_string(a.other);
-  return stage + "." + letter_of(a.phase) + (a.phase == Phase::forward ? "" : turn);
+           std::to_string(a.other) + shape;
+  return stage + "." + letter_of(a.phase) + (a.phase == Phase::forward ? shape : turn);
 }
 
 void Pipeline::run(const Step& step) {
   for (const Planned& planned : actions_) {
     const Action& a = planned.action;
-    const std::string program = program_of(planned);
+    const std::string program = program_of(planned, step);
     const bool repeats = a.micro > 2 && a.micro + 1 < layout_.schedule.micros;
     if (device_.kind() == DeviceKind::meta && repeats) {
       device_.backend().program_again(program, a.micro);
@@ -174,7 +175,7 @@ void Pipeline::play(const Action& a, const Step& step) {
       return a.phase == Phase::backward ? backward(stage, a.micro) : weights(stage, a.micro);
     }
     case ActionKind::post_receive:
-      return post_receive(a, step.shape);
+      return post_receive(a, step.shape(a.micro));
     case ActionKind::send:
       return send(a);
     case ActionKind::wait_receive:
@@ -190,7 +191,7 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
   Flight& flight = stage.flights[micro];
   Pass pass = step.pass;
   pass.tape = &flight.tape;
-  pass.first_sample += micro * step.shape.samples;
+  pass.first_sample = (step.first_micro + micro) * step.shape(micro).samples;
   std::map<int, Var> values;
   for (auto& [part, value] : take_values(stage, micro)) {
     values[part] = Var::input(std::move(value), &flight.tape, /*wants_grad=*/true);
@@ -227,7 +228,7 @@ void Pipeline::weights(Stage& stage, int micro) {
   stage.flights.erase(micro);
 }
 
-void Pipeline::run_stage(Stage& stage, std::map<int, Var>& values, const TokenBatch& batch,
+void Pipeline::run_stage(Stage& stage, std::map<int, Var>& values, const Batch& batch,
                          const Pass& pass) {
   run_parts(parts_, stage.parts, stage.outputs, values,
             [&](int part, const std::vector<Var>& inputs) {
@@ -237,8 +238,8 @@ void Pipeline::run_stage(Stage& stage, std::map<int, Var>& values, const TokenBa
 
 // The part's weights are here while it runs, and while its backward pass does; between the two only
 // where nothing else is.
-Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
-                       const TokenBatch& batch, const Pass& pass) {
+Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs, const Batch& batch,
+                       const Pass& pass) {
   const Part& p = parts_[at(part)];
   const Scope scope(device_, p.name);
   ParameterStore* const store = stage.store.get();
@@ -247,8 +248,8 @@ Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
   store->fetch(i);
   if (i < last) store->prefetch(i + 1);
   if (pass.tape) pass.tape->on_backward([=] { store->release(i); });
-  TokenBatch own = batch;
-  if (!p.reads_batch) own.tokens = own.targets = {};
+  Batch own = batch;
+  if (!p.reads_batch) own.values.clear();
   const bool recomputes = recompute_.layers == 0 || part <= recompute_.layers;
   Pass here = pass;
   here.recompute_attention = recomputes && recompute_.kind == Recompute::selective;
@@ -268,14 +269,14 @@ Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs,
 }
 
 // Micro-batches come in ascending order; each stays until all stages here that read it have.
-TokenBatch Pipeline::batch_for(const Stage& stage, int micro, const Step& step) {
-  if (!reads_batch(stage)) return step.shape;
+Batch Pipeline::batch_for(const Stage& stage, int micro, const Step& step) {
+  if (!reads_batch(stage)) return {step.shape(micro), {}};
   const auto readers =
       std::ranges::count_if(stages_, [this](const auto& other) { return reads_batch(*other); });
   if (!batches_.contains(micro)) batches_[micro] = {step.next_batch(), readers};
   auto& [batch, left] = batches_.at(micro);
   if (--left > 0) return batch;
-  const TokenBatch mine = std::move(batch);
+  const Batch mine = std::move(batch);
   batches_.erase(micro);
   return mine;
 }

@@ -27,8 +27,8 @@ struct RecomputePlan {
 // each on a tape of its own, and passes values on to other stages and gradients back. Serial
 // training is a pipeline of one stage.
 //
-// Every action is a program (runtime/device.h). On a meta device the micro-batches between the
-// second and the last are not played: they repeat the second.
+// Every action is a program (runtime/device.h), one for each shape of micro-batches. On a meta
+// device the micro-batches between the second and the last are not played: they repeat the second.
 class Pipeline {
  public:
   // Collective. The model must outlive the pipeline and stay where it is.
@@ -38,15 +38,17 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   struct Step {
-    Pass pass;         // of the first micro-batch; first_sample of the others follows
-    TokenBatch shape;  // of every micro-batch; its tensors are not read
+    Pass pass;                     // first_sample follows from the micro-batch
+    std::int64_t first_micro = 0;  // of this rank's, within the step's global batch
+    std::function<const BatchShape&(int micro)> shape;  // of this rank's micro-batches
     // The micro-batches, ascending, on a rank where reads_batch().
-    std::function<TokenBatch()> next_batch;
+    std::function<Batch()> next_batch;
     Tensor losses;  // f64 [micros]; written where has_loss()
   };
   void run(const Step& step);
-  // The loss of the next micro-batch, f64 [1], without dropout; undefined where not has_loss().
-  Tensor evaluate(const std::function<TokenBatch()>& next);
+  // The loss of the next micro-batch, of this shape, and its measures, as the model gives them
+  // without a tape; undefined where not has_loss().
+  Tensor evaluate(const BatchShape& shape, const std::function<Batch()>& next);
 
   bool reads_batch() const;
   bool has_loss() const;  // the last stage is here
@@ -80,23 +82,23 @@ class Pipeline {
   void plan_actions(const std::vector<Action>& actions);
   Stage* stage_at(int index) const;
   bool reads_batch(const Stage&) const;
-  std::string program_of(const Planned&) const;
+  std::string program_of(const Planned&, const Step&) const;
   void play(const Action&, const Step&);
 
   void forward(Stage&, int micro, const Step&);
-  void infer(Stage&, const TokenBatch&);
+  void infer(Stage&, const Batch&);
   void backward(Stage&, int micro);
   void weights(Stage&, int micro);
-  void post_receive(const Action&, const TokenBatch& shape);
+  void post_receive(const Action&, const BatchShape& shape);
   void send(const Action&);
 
-  TokenBatch batch_for(const Stage&, int micro, const Step&);
+  Batch batch_for(const Stage&, int micro, const Step&);
   std::map<int, Tensor> take_values(const Stage&, int micro);
   void hand_on(const Stage&, Phase, int micro, const std::map<int, Tensor>& values);
   void hand_on_outputs(const Stage&, int micro, std::map<int, Var>& values, const Tensor& losses);
   Tensor gradient_of(const Stage&, int part, int micro);
-  void run_stage(Stage&, std::map<int, Var>& values, const TokenBatch&, const Pass&);
-  Var run_part(Stage&, int part, const std::vector<Var>&, const TokenBatch&, const Pass&);
+  void run_stage(Stage&, std::map<int, Var>& values, const Batch&, const Pass&);
+  Var run_part(Stage&, int part, const std::vector<Var>&, const Batch&, const Pass&);
   std::vector<int> crossing(int from, int to) const;
 
   // A value or a gradient that a stage here has for a stage here, or for or from another rank.
@@ -112,10 +114,11 @@ class Pipeline {
   Device device_;
   std::vector<Planned> actions_;
   std::vector<std::unique_ptr<Stage>> stages_;  // ascending
-  Tensor one_, eval_loss_;                      // f64 [1]
+  Tensor one_;                                  // f64 [1]
+  Tensor eval_loss_;                            // f64 [1 + measures]
   std::map<LocalKey, Tensor> local_;
   std::map<MessageKey, Message> messages_;
-  std::map<int, std::pair<TokenBatch, int>> batches_;  // and the stages that still read it
+  std::map<int, std::pair<Batch, int>> batches_;  // and the stages that still read it
 };
 
 }  // namespace fusor

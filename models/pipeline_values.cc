@@ -90,11 +90,12 @@ void Pipeline::hand_on_outputs(const Stage& stage, int micro, std::map<int, Var>
   std::map<int, Tensor> outputs;
   for (const int part : stage.outputs) outputs[part] = values[part].value();
   if (const auto loss = outputs.find(static_cast<int>(parts_.size()) - 1); loss != outputs.end())
-    ops::add_into(losses.slice(micro, {1}), loss->second, false);
+    ops::add_into(losses.slice(micro * loss->second.size(), loss->second.shape()), loss->second,
+                  false);
   hand_on(stage, Phase::forward, micro, outputs);
 }
 
-void Pipeline::post_receive(const Action& a, const TokenBatch& shape) {
+void Pipeline::post_receive(const Action& a, const BatchShape& shape) {
   const Scope scope(device_, "pipeline");
   Message& message = messages_[{a.phase, a.stage, a.other, a.micro, true}];
   const bool ahead = a.phase == Phase::forward;
@@ -111,18 +112,21 @@ void Pipeline::send(const Action& a) {
     message.pending.push_back(mesh_.pp->send(tensor, a.peer, name_of(a)));
 }
 
-Tensor Pipeline::evaluate(const std::function<TokenBatch()>& next) {
-  const Program program(device_, "eval");
-  const TokenBatch batch = next();
+Tensor Pipeline::evaluate(const BatchShape& shape, const std::function<Batch()>& next) {
+  const Program program(device_, "eval" + shape.suffix());
+  const Batch batch = next();
   for (const Action& a : layout_.forward[at(mesh_.place.pp)])
     if (a.kind == ActionKind::compute)
       infer(*stage_at(a.stage), batch);
     else
-      play(a, {.pass = {}, .shape = batch, .next_batch = {}, .losses = {}});
+      play(a, {.pass = {},
+               .shape = [&](int) -> const BatchShape& { return shape; },
+               .next_batch = {},
+               .losses = {}});
   return has_loss() ? eval_loss_ : Tensor();
 }
 
-void Pipeline::infer(Stage& stage, const TokenBatch& batch) {
+void Pipeline::infer(Stage& stage, const Batch& batch) {
   std::map<int, Var> values;
   for (auto& [part, value] : take_values(stage, 0)) values[part] = Var::input(std::move(value));
   run_stage(stage, values, batch, {});

@@ -31,15 +31,14 @@ StageLayout lay_out(const Model& model, const StageSplit& split, ScheduleKind ki
   return layout;
 }
 
-std::vector<double> part_costs(Model& model, const TokenBatch& shape, DType dtype) {
+std::vector<double> part_costs(Model& model, const BatchShape& shape, DType dtype) {
   constexpr double kOperationsPerByte = 50;
   Trace trace;
   std::vector<double> costs;
   {
     const Device meta = Device::meta(trace);
     const auto weights = ParameterStore::frozen(parameters_of(model), dtype, meta);
-    TokenBatch batch = shape;
-    batch.tokens = batch.targets = Tensor({shape.samples * shape.seq_len}, DType::i32, meta);
+    const Batch batch = Batch::empty(shape, meta);
     std::map<int, Var> values;
     const std::vector<Part> parts = model.parts();
     for (std::size_t i = 0; i < parts.size(); ++i) {

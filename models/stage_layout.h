@@ -27,6 +27,6 @@ StageLayout lay_out(const Model& model, const StageSplit& split, ScheduleKind ki
 // The floating-point operations of each part's forward pass on a batch of this shape, or the bytes
 // it moves where these take longer on machines that do 50 operations a byte: what stages are split
 // by. Rehearsed with weights of `dtype`.
-std::vector<double> part_costs(Model& model, const TokenBatch& shape, DType dtype);
+std::vector<double> part_costs(Model& model, const BatchShape& shape, DType dtype);
 
 }  // namespace fusor

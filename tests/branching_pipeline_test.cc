@@ -29,20 +29,20 @@ class TwoEncoders final : public Model {
     return {{"first", {}, true}, {"second", {}, true}, {"trunk", {0, 1}},
             {"deep", {0, 2}},    {"tower", {3}},       {"head", {0, 1, 2, 4}, true}};
   }
-  Shape output_shape(int part, const TokenBatch&) const override {
+  Shape output_shape(int part, const BatchShape&) const override {
     return part == 5 ? Shape{1} : Shape{kTokens, kWidth};
   }
-  Var run(int part, const std::vector<Var>& in, const TokenBatch& batch,
+  Var run(int part, const std::vector<Var>& in, const Batch& batch,
           const Pass& pass) const override {
     const auto encode = [&](const Parameter& table, const Parameter& w) {
-      return linear(embedding(table, Var::input(batch.tokens, pass.tape)), w);
+      return linear(embedding(table, Var::input(batch["tokens"], pass.tape)), w);
     };
     if (part == 0) return encode(table_[0], weight_[0]);
     if (part == 1) return encode(table_[1], weight_[1]);
     Var x = in[0];
     for (std::size_t i = 1; i < in.size(); ++i) x = add(x, in[i]);
     if (part < 5) return linear(x, weight_[static_cast<std::size_t>(part)]);
-    return cross_entropy(linear(x, out_), batch.targets);
+    return cross_entropy(linear(x, out_), batch["targets"]);
   }
   void visit(int part, const Visitor& f) override {
     if (part < 2) f(table_[static_cast<std::size_t>(part)]);
@@ -60,13 +60,15 @@ class TwoEncoders final : public Model {
   Parameter out_ = matrix("out", kVocab);
 };
 
-TokenBatch batch_of(std::int64_t micro, const Device& device) {
-  TokenBatch batch{Tensor({kTokens}, DType::i32, device), Tensor({kTokens}, DType::i32, device), 1,
-                   kTokens};
+const BatchShape kShape{
+    "", 1, {{"tokens", {kTokens}, DType::i32}, {"targets", {kTokens}, DType::i32}}};
+
+Batch batch_of(std::int64_t micro, const Device& device) {
+  const Batch batch = Batch::empty(kShape, device);
   const RandomKey key = random_key(1, "tokens", static_cast<std::uint64_t>(micro));
   for (std::size_t i = 0; i < kTokens; ++i) {
-    batch.tokens.host<std::int32_t>()[i] = static_cast<int>(random_bits(key, i) % kVocab);
-    batch.targets.host<std::int32_t>()[i] = static_cast<int>(random_bits(key, i + 99) % kVocab);
+    batch["tokens"].host<std::int32_t>()[i] = static_cast<int>(random_bits(key, i) % kVocab);
+    batch["targets"].host<std::int32_t>()[i] = static_cast<int>(random_bits(key, i + 99) % kVocab);
   }
   return batch;
 }
@@ -91,7 +93,7 @@ std::vector<double> losses(const std::string& split, int stages, int ranks, Sche
     for (int step = 0; step < 2; ++step) {
       std::int64_t next = 0;
       pipeline.run({.pass = {.training = true},
-                    .shape = {{}, {}, 1, kTokens},
+                    .shape = [](int) -> const BatchShape& { return kShape; },
                     .next_batch = [&] { return batch_of(next++, device); },
                     .losses = of_step});
       optimizer.run({.lr = 0.02, .step = step + 1}, kMicros * kTokens);
@@ -101,7 +103,7 @@ std::vector<double> losses(const std::string& split, int stages, int ranks, Sche
           all[static_cast<std::size_t>(step * kMicros + i)] =
               of_step.host<double>()[static_cast<std::size_t>(i)];
     }
-    const Tensor loss = pipeline.evaluate([&] { return batch_of(kMicros, device); });
+    const Tensor loss = pipeline.evaluate(kShape, [&] { return batch_of(kMicros, device); });
     const std::scoped_lock lock(mutex);
     if (pipeline.has_loss()) all.back() = loss.host<double>()[0];
   });

@@ -112,17 +112,17 @@ void bind(Parameter& p, DType dtype, const Device& device) {
   fill(weight, [&](std::size_t i) { return values[i]; });
 }
 
-TokenBatch batch_of(const RowMap& rows, const Device& device) {
-  const Shape here{kSamples * rows.local_len};
+Batch batch_of(const RowMap& rows, const Device& device) {
+  const BatchShape shape = token_batch(kSamples, rows);
+  const Shape& here = shape["tokens"].shape;
   const Shape all{(rows.first_sample + kSamples) * kSeqLen, 1};
-  if (device.kind() == DeviceKind::meta)
-    return {Tensor(here, DType::i32, device), Tensor(here, DType::i32, device), kSamples, kSeqLen};
+  if (device.kind() == DeviceKind::meta) return Batch::empty(shape, device);
   std::vector<std::int64_t> from;
-  for (std::int64_t r = 0; r < here[0]; ++r) from.push_back(rows.global_row(r));
+  for (std::int64_t r = 0; r < num_elements(here); ++r) from.push_back(rows.global_row(r));
   const Tensor targets = noise_ids(all, kWords, 2);
   set(targets, 3, kIgnoredTarget);
-  return {rows_of(noise_ids(all, kWords, 1), from).view(here), rows_of(targets, from).view(here),
-          kSamples, kSeqLen};
+  return {shape,
+          {rows_of(noise_ids(all, kWords, 1), from).view(here), rows_of(targets, from).view(here)}};
 }
 
 double train(Gpt& gpt, const Mesh& mesh, const Device& device, int micro) {

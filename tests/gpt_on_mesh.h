@@ -19,7 +19,7 @@ GptConfig sparse();   // modern with experts, who drop tokens
 void bind(Parameter& p, DType dtype, const Device& device);
 
 // What a rank that holds such rows reads of its micro-batch.
-TokenBatch batch_of(const RowMap& rows, const Device& device);
+Batch batch_of(const RowMap& rows, const Device& device);
 
 // Forward and backward of a micro-batch, by its index, on this rank of a mesh.
 double train(Gpt& gpt, const Mesh& mesh, const Device& device, int micro = 0);

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "launch/layout_text.h"
-#include "models/gpt.h"
+#include "launch/text_task.h"
 #include "tests/layouts_of_gpt.h"
 #include "tests/thrown_by.h"
 
@@ -22,11 +22,11 @@ class Mistaken final : public Model {
       : gpt_(config, mesh), mistake_(std::move(mistake)) {}
 
   std::vector<Part> parts() const override { return gpt_.parts(); }
-  Var run(int part, const std::vector<Var>& inputs, const TokenBatch& batch,
+  Var run(int part, const std::vector<Var>& inputs, const Batch& batch,
           const Pass& pass) const override {
     return gpt_.run(part, inputs, batch, pass);
   }
-  Shape output_shape(int part, const TokenBatch& batch) const override {
+  Shape output_shape(int part, const BatchShape& batch) const override {
     return gpt_.output_shape(part, batch);
   }
   void visit(int part, const Visitor& visitor) override {
@@ -38,13 +38,28 @@ class Mistaken final : public Model {
   Visitor mistake_;
 };
 
+class MistakenTask final : public TextTask {
+ public:
+  MistakenTask(const Config& config, Visitor mistake)
+      : TextTask(config), random_(config), mistake_(std::move(mistake)) {}
+
+  std::unique_ptr<Model> model(const Mesh& mesh) const override {
+    return std::make_unique<Mistaken>(config().model, mesh, mistake_);
+  }
+  BatchSource training(const RunSize& size, const Mesh& mesh, std::int64_t step) const override {
+    return random_.training(size, mesh, step);
+  }
+
+ private:
+  RandomTextTask random_;
+  Visitor mistake_;
+};
+
 TrialDifference compare(const std::string& layout, const Visitor& mistake) {
   const auto run = [&](const std::string& text) {
     Trial trial = trial_of(config_of(Kind::classic, DType::f32, text), 0, 3);
     trial.make_device = {}, trial.end = {};
-    trial.make_model = [&](const Mesh& mesh) {
-      return std::make_unique<Mistaken>(trial.config.model, mesh, mistake);
-    };
+    trial.task = std::make_shared<MistakenTask>(trial.config, mistake);
     return run_trial(trial);
   };
   return difference(run(layout), run(""));

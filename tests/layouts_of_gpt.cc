@@ -7,7 +7,7 @@
 #include "launch/layout_text.h"
 #include "launch/rehearsal.h"
 #include "launch/saver.h"
-#include "models/gpt.h"
+#include "launch/text_task.h"
 #include "runtime/cuda_devices.h"
 #include "tests/near.h"
 
@@ -52,8 +52,7 @@ Trial trial_of(const Config& config, std::int64_t first_step, std::int64_t steps
           .ranks = ranks,
           .first_step = first_step,
           .steps = steps,
-          .make_model = [=](const Mesh& mesh) { return std::make_unique<Gpt>(config.model, mesh); },
-          .open_batches = random_batches(config, first_step),
+          .task = std::make_shared<RandomTextTask>(config),
           .make_device =
               [=](const RunSize& size, int rank) {
                 const MemoryPlan plan = rehearse(config, size, rank).memory;

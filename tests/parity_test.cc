@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "launch/text_task.h"
 #include "launch/trainer.h"
 #include "models/gpt.h"
 #include "runtime/device.h"
@@ -113,15 +114,17 @@ TEST_P(Parity, LossesAndGradientsArePyTorchs) {
       config_of(layout.shape, layout.micro_batch, layout.accumulation, layout.reduce);
   run_ranks(layout.ranks, [&](World& world) {
     const RunSize size = run_size(config, world.size());
-    Gpt model(config.model);
-    Trainer trainer(model, config, size, Mesh::over(world.group(), {.dp = world.size()}),
+    Trainer trainer(TextTask(config), config, size, Mesh::over(world.group(), {.dp = world.size()}),
                     Device::heap(true));
     trainer.initialize();
     load_weights(golden, *trainer.stores().at(0));
     Batches batches(golden, size, world.rank());
+    const TextSource next = [&](auto tokens, auto targets) { batches.next(tokens, targets); };
+    const BatchSource source =
+        text_batches(next, RowMap::whole(0, size.seq_len), config.model.vocab_size);
     const auto losses = golden.read<float>("losses"), norms = golden.read<float>("grad_norms");
     for (std::int64_t step = 0; step < config.train.steps; ++step) {
-      trainer.accumulate(step, [&](auto tokens, auto targets) { batches.next(tokens, targets); });
+      trainer.accumulate(step, source);
       const Trainer::Step result = trainer.update(step, {});
       const auto at = static_cast<std::size_t>(step);
       expect_near(result.loss, losses[at], losses[at], "loss of step " + std::to_string(step));

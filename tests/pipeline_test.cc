@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "launch/rehearsal.h"
+#include "launch/text_task.h"
 #include "launch/trainer.h"
 #include "models/gpt.h"
 #include "runtime/random.h"
@@ -35,7 +36,7 @@ Config tiny(bool llama) {
 }
 
 // Tokens of a sample as a function of the step and the sample's number alone.
-BatchSource samples(std::int64_t step, std::int64_t first) {
+TextSource samples(std::int64_t step, std::int64_t first) {
   return
       [=, next = first](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) mutable {
         const RandomKey key = random_key(5, "tokens", static_cast<std::uint64_t>(step));
@@ -64,11 +65,11 @@ Outcome train(const Config& config, int ranks) {
     const Device device = Device::arena(rehearsal.memory);
     {
       const Mesh mesh = Mesh::over(world.group(), size.mesh, config.parallel.sequence);
-      Gpt model(config.model, mesh);
-      Trainer trainer(model, config, size, mesh, device);
+      Trainer trainer(TextTask(config), config, size, mesh, device);
       trainer.initialize();
       for (std::int64_t step = 0; step < kSteps; ++step) {
-        trainer.accumulate(step, samples(step, trainer.first_micro() * size.micro_batch));
+        const TextSource next = samples(step, first_micro(size, mesh) * size.micro_batch);
+        trainer.accumulate(step, text_batches(next, rows_of(size, mesh), config.model.vocab_size));
         const Trainer::Step result = trainer.update(step, {0, 0});
         if (world.rank() > 0) continue;
         outcome.numbers.push_back(result.loss);

@@ -53,7 +53,8 @@ TEST_P(TensorParallel, LogitsAreTheColumnsOfThisRanksWords) {
   const auto logits = [&](const Mesh& mesh) {
     Gpt gpt(config, mesh);
     for (Parameter* p : parameters_of(gpt)) bind(*p, DType::f64, Device());
-    return gpt.logits(batch_of(RowMap::whole(0, kSeqLen), Device()).tokens, kSamples, {}).value();
+    return gpt.logits(batch_of(RowMap::whole(0, kSeqLen), Device()).flat("tokens"), kSamples, {})
+        .value();
   };
   const Tensor whole = logits({});
   run_ranks(tp, [&, tp = tp, sequence = sequence](World& world) {
@@ -139,12 +140,11 @@ TEST(Gpt, TellsTheShapesThatItsPartsReturn) {
     const Group world = meta_group(trace, 3, 4, "world");
     Gpt gpt(modern(), Mesh::over(world, {.tp = 2, .cp = 2}, sequence));
     for (Parameter* p : parameters_of(gpt)) bind(*p, DType::f32, meta);
-    const Tensor tokens({2 * 8 / 2}, DType::i32, meta);
-    const TokenBatch batch{tokens, tokens, 2, 8};
+    const Batch batch = Batch::empty(token_batch(2, RowMap::zigzag(0, 8, 1, 2)), meta);
     Var x;
     for (int part = 0; part < 4; ++part) {
       x = gpt.run(part, {x}, batch, {});
-      EXPECT_EQ(x.shape(), gpt.output_shape(part, batch)) << part;
+      EXPECT_EQ(x.shape(), gpt.output_shape(part, batch.shape)) << part;
     }
   }
 }

@@ -81,7 +81,7 @@ TEST_F(TrainedOnCuda, ACheckpointDoesNotChangeWhileItIsWritten) {
   trial.end = [&](Trainer& trainer, const World& world) {
     Saver saver(trainer.stores(), world, folder.path(), {});
     saver.start(1, nlohmann::json::object());
-    const BatchSource batches = trial.open_batches(trainer);
+    const BatchSource batches = trial.task->training(trainer.size(), trainer.mesh(), 1);
     trainer.accumulate(1, batches);
     trainer.update(1, {});
     EXPECT_TRUE(saver.finish().saved);

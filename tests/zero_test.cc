@@ -87,7 +87,7 @@ class Stages {
 
  private:
   // One tape a stage; the backward pass of a part fetches its weights, and asks for the next ones.
-  Var forward(std::size_t s, Var x, const TokenBatch& batch, const Pass& pass) {
+  Var forward(std::size_t s, Var x, const Batch& batch, const Pass& pass) {
     ParameterStore& store = *stores_[s];
     const int count = static_cast<int>(parts_[s].size());
     for (int p = 0; p < count; ++p) {
@@ -108,12 +108,11 @@ class Stages {
   void micro(std::int64_t number, std::int64_t i) {
     const Program program(device_, "micro");
     const std::int64_t leaf = mesh_.dp.rank() * micros_ + i;
-    TokenBatch batch{Tensor({kSeqLen}, DType::i32, device_), Tensor({kSeqLen}, DType::i32, device_),
-                     1, kSeqLen};
+    Batch batch = Batch::empty(token_batch(1, RowMap::whole(0, kSeqLen)), device_);
     if (device_.kind() == DeviceKind::cpu) {
       const auto seed = static_cast<std::uint64_t>(number * kMicros + leaf);
-      batch.tokens = noise_ids({kSeqLen}, kWords, seed);
-      batch.targets = noise_ids({kSeqLen}, kWords, seed + 1000);
+      batch.values[0] = noise_ids({1, kSeqLen}, kWords, seed);
+      batch.values[1] = noise_ids({1, kSeqLen}, kWords, seed + 1000);
     }
     const bool first = parts_.front().front() == 0, last = parts_.back().back() == 3;
     const Shape hidden{kSeqLen, 24};

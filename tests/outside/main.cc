@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <span>
 #include <string_view>
 
+#include "launch/text_task.h"
 #include "launch/trainer.h"
 #include "ops/cross_entropy.h"
 #include "ops/embedding.h"
@@ -18,11 +20,11 @@ namespace {
 class NextCharacter final : public fusor::Model {
  public:
   std::vector<fusor::Part> parts() const override { return {{"model", {}, /*reads_batch=*/true}}; }
-  fusor::Shape output_shape(int, const fusor::TokenBatch&) const override { return {1}; }
-  fusor::Var run(int, const std::vector<fusor::Var>&, const fusor::TokenBatch& batch,
+  fusor::Shape output_shape(int, const fusor::BatchShape&) const override { return {1}; }
+  fusor::Var run(int, const std::vector<fusor::Var>&, const fusor::Batch& batch,
                  const fusor::Pass& pass) const override {
-    const fusor::Var x = embedding(table_, fusor::Var::input(batch.tokens, pass.tape));
-    return cross_entropy(linear(linear_gelu(x, up_), down_), batch.targets);
+    const fusor::Var x = embedding(table_, fusor::Var::input(batch.flat("tokens"), pass.tape));
+    return cross_entropy(linear(linear_gelu(x, up_), down_), batch.flat("targets"));
   }
   void visit(int, const fusor::Visitor& visitor) override {
     visitor(table_);
@@ -36,15 +38,24 @@ class NextCharacter final : public fusor::Model {
   fusor::Parameter down_{"down", {128, 64}, {.std = 0.1}};
 };
 
+constexpr std::string_view kText = "the quick brown fox jumps";
+
+void sentence(std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
+  std::copy(kText.begin(), kText.end() - 1, tokens.begin());
+  std::copy(kText.begin() + 1, kText.end(), targets.begin());
+}
+
+class Sentence final : public fusor::TextTask {
+ public:
+  using fusor::TextTask::TextTask;
+  std::unique_ptr<fusor::Model> model(const fusor::Mesh&) const override {
+    return std::make_unique<NextCharacter>();
+  }
+};
+
 }  // namespace
 
 int main() {
-  constexpr std::string_view kText = "the quick brown fox jumps";
-  const auto sentence = [&](std::span<std::int32_t> tokens, std::span<std::int32_t> targets) {
-    std::copy(kText.begin(), kText.end() - 1, tokens.begin());
-    std::copy(kText.begin() + 1, kText.end(), targets.begin());
-  };
-
   const fusor::World world = fusor::World::join();
   fusor::Config config;
   config.data.seq_len = std::ssize(kText) - 1;
@@ -53,13 +64,14 @@ int main() {
   config.train.global_batch = 2;
   config.train.micro_batch = 1;
 
-  NextCharacter model;
-  fusor::Trainer trainer(model, config, run_size(config, world.size()),
+  fusor::Trainer trainer(Sentence(config), config, run_size(config, world.size()),
                          fusor::Mesh::over(world.group(), {.dp = world.size()}), fusor::Device());
   trainer.initialize();
+  const auto rows = fusor::RowMap::whole(0, config.data.seq_len);
+  const fusor::BatchSource batches = fusor::text_batches(sentence, rows, /*vocab=*/128);
   double first = 0, last = 0;
   for (std::int64_t step = 0; step < config.train.steps; ++step) {
-    trainer.accumulate(step, sentence);
+    trainer.accumulate(step, batches);
     last = trainer.update(step, {}).loss;
     if (step == 0) first = last;
   }

@@ -1,0 +1,17 @@
+#include "launch/task.h"
+
+#include "launch/text_task.h"
+
+namespace fusor {
+
+std::unique_ptr<Task> make_task(const Config& config) { return std::make_unique<TextTask>(config); }
+
+std::int64_t num_parameters(const Task& task) {
+  std::int64_t count = 0;
+  const std::unique_ptr<Model> model = task.model();
+  for (const Parameter* p : parameters_of(*model))
+    if (!p->twin_of) count += num_elements(p->shape);
+  return count;
+}
+
+}  // namespace fusor
