@@ -4,7 +4,7 @@
 
 build_packages=(g++ cmake ninja-build openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev
                 libboost-program-options-dev nlohmann-json3-dev libxxhash-dev libutf8proc-dev libsentencepiece-dev
-                libsndfile1-dev libsoxr-dev libkissfft-dev)
+                libsndfile1-dev libsoxr-dev libkissfft-dev libturbojpeg0-dev libpng-dev zlib1g-dev)
 cuda_packages=(python3-pip)  # fetches headers; NVIDIA's toolkit with cuDNN and NCCL is yours to install
 tests_packages=(libgtest-dev libgmock-dev libboost-context-dev ccache python3-h5py clang-16 libclang-rt-16-dev clang-format)
 bundle_packages=(xz-utils)

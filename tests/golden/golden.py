@@ -6,7 +6,7 @@ import numpy as np
 
 
 def write_safetensors(path, tensors, metadata=None):
-    names = {"float64": "F64", "float32": "F32", "int32": "I32"}
+    names = {"float64": "F64", "float32": "F32", "int32": "I32", "uint8": "U8"}
     header, blobs, end = {"__metadata__": {k: str(v) for k, v in (metadata or {}).items()}}, [], 0
     for name, array in tensors.items():
         blobs.append(np.ascontiguousarray(array).tobytes())
