@@ -68,6 +68,9 @@ void divide_batch(const TrainConfig& t, RunSize& size) {
 
 // The steps that reach train.tokens, or train.steps as given.
 std::int64_t count_steps(const TrainConfig& t, std::int64_t tokens_per_step) {
+  require(t.tokens == 0 || tokens_per_step > 0, "train.tokens ", t.tokens,
+          " is for language models, set train.steps");
+  if (tokens_per_step == 0) return t.steps > 0 ? t.steps : kDefaultSteps;
   const std::int64_t from_tokens = round_up(t.tokens, tokens_per_step) / tokens_per_step;
   require(t.steps == 0 || t.tokens == 0 || t.steps == from_tokens, "train.steps ", t.steps,
           " and train.tokens ", t.tokens, " (", from_tokens, " steps of ", tokens_per_step,
@@ -137,15 +140,15 @@ RunSize run_size(const Config& c, std::int64_t world_size) {
 }
 
 std::vector<std::string> formulas(const RunSize& s) {
-  const std::string tokens = std::to_string(s.tokens_per_step());
+  const std::string units = std::to_string(s.units_per_step());
   const std::string axes = product_of(s.mesh);
   return {part("ranks", s.mesh.size()) + (axes.empty() ? "" : " = " + axes),
           part("global batch", s.global_batch) + " = " + part("micro", s.micro_batch) + " x " +
               part("accumulation", s.accumulation) + " x " + part("dp", s.dp),
-          "tokens per step " + tokens + " = " + part("global batch", s.global_batch) + " x " +
-              part("sequence", s.seq_len),
-          "tokens " + std::to_string(s.tokens_per_step() * s.steps) + " = " +
-              part("steps", s.steps) + " x " + tokens};
+          s.unit() + " per step " + units + " = " + part("global batch", s.global_batch) +
+              (s.seq_len > 0 ? " x " + part("sequence", s.seq_len) : ""),
+          s.unit() + " " + std::to_string(s.units_per_step() * s.steps) + " = " +
+              part("steps", s.steps) + " x " + units};
 }
 
 }  // namespace fusor

@@ -1,10 +1,14 @@
 #include "launch/config.h"
 
+#include <algorithm>
+#include <array>
+#include <iterator>
 #include <map>
 
 #include "launch/keys.h"
 #include "launch/values.h"
 #include "runtime/error.h"
+#include "runtime/nearest.h"
 
 namespace fusor {
 namespace {
@@ -28,9 +32,7 @@ void require_whole_model(const Config& c) {
             axis.most);
 }
 
-}  // namespace
-
-Config resolve(Config c) {
+void resolve_gpt(Config& c) {
   c.model = resolve(c.model);
   if (c.data.seq_len == 0) c.data.seq_len = c.model.seq_len;
   require(c.data.seq_len <= c.model.seq_len, "data.seq_len ", c.data.seq_len,
@@ -38,6 +40,60 @@ Config resolve(Config c) {
   require_whole_model(c);
   require(c.parallel.recompute_layers <= c.model.layers, "parallel.recompute_layers ",
           c.parallel.recompute_layers, " is more than model.layers ", c.model.layers);
+}
+
+// A row for each family. Another one is a row here, its config in launch/config.h, its keys in
+// launch/keys.h and its task in launch/task.cc.
+struct FamilyRow {
+  Family family;
+  std::vector<std::string> (*presets)();
+  void (*apply)(Config&, const std::string& preset);
+  void (*resolve)(Config&);
+};
+constexpr std::array kFamilies{
+    FamilyRow{Family::gpt, gpt_preset_names,
+              [](Config& c, const std::string& preset) { c.model = gpt_preset(preset); },
+              resolve_gpt},
+};
+
+}  // namespace
+
+void apply_preset(Config& config, const std::string& preset) {
+  for (const FamilyRow& row : kFamilies) {
+    const std::vector<std::string> names = row.presets();
+    if (std::ranges::find(names, preset) == names.end()) continue;
+    config.preset = preset;
+    config.family = row.family;
+    return row.apply(config, preset);
+  }
+  raise("unknown model preset \"" + preset + "\"" + did_you_mean_of(preset, preset_names()));
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> all;
+  for (const FamilyRow& row : kFamilies) std::ranges::copy(row.presets(), std::back_inserter(all));
+  return all;
+}
+
+std::vector<std::string> families() {
+  std::vector<std::string> all;
+  for (const FamilyRow& row : kFamilies) all.push_back(row.presets().front());
+  return all;
+}
+
+void require_axes(const Config& c, const std::string& model,
+                  std::initializer_list<std::string_view> axes) {
+  const ParallelConfig& p = c.parallel;
+  const std::array<std::pair<std::string_view, std::int64_t>, 5> all{
+      {{"tp", p.tp}, {"pp", p.pp}, {"cp", p.cp}, {"ep", p.ep}, {"sequence", p.sequence ? 2 : 1}}};
+  for (const auto& [axis, value] : all)
+    require(value == 1 || std::ranges::find(axes, axis) != axes.end(), model,
+            " is not split by parallel.", axis, ", leave it out");
+}
+
+Config resolve(Config c) {
+  for (const FamilyRow& row : kFamilies)
+    if (row.family == c.family) row.resolve(c);
   const auto& o = c.optimizer;
   require(o.schedule == Decay::constant || o.min_lr <= o.lr, "optimizer.min_lr ", to_text(o.min_lr),
           " is above optimizer.lr ", to_text(o.lr));

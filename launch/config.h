@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/gpt_config.h"
@@ -16,9 +18,14 @@ enum class Decay { constant, linear, cosine };
 enum class TransportKind { automatic, nccl, mpi };
 enum class TrainDevice { automatic, cpu, cuda };  // automatic: see launch/placement.h
 
+// What a recipe's model is, and so which keys [model] and [data] have.
+enum class Family : std::uint8_t {
+  gpt,  // language models
+};
+
 struct DataConfig {
   std::string path;
-  std::int64_t seq_len = 0;  // tokens per sample
+  std::int64_t seq_len = 0;  // tokens per sample, of language models
   std::int64_t loader_threads = 2;
   std::int64_t prefetch = 4;  // micro-batches
   bool verify = true;
@@ -83,6 +90,7 @@ struct LogConfig {
 // A recipe as a typed value: what each field means stands in launch/keys.h.
 struct Config {
   std::string preset = "gpt2-124m";  // what the model's fields started from
+  Family family = Family::gpt;       // the preset's
   GptConfig model = gpt_preset(preset);
   DataConfig data;
   ParallelConfig parallel;
@@ -92,6 +100,17 @@ struct Config {
   LogConfig log;
   bool operator==(const Config&) const = default;
 };
+
+// Makes the model the preset's, whatever its family. Throws Error that names the nearest preset.
+void apply_preset(Config& config, const std::string& preset);
+// All presets, those of a family side by side, and one of each family.
+std::vector<std::string> preset_names();
+std::vector<std::string> families();
+
+// What a family's resolve() calls: throws Error where the recipe splits the model along an axis
+// that is not among `axes`: tp, pp, cp, ep, sequence. `model`: "a ResNet".
+void require_axes(const Config& config, const std::string& model,
+                  std::initializer_list<std::string_view> axes);
 
 // The same config with the fields filled in that follow from others alone (model.kv_heads,
 // model.mlp_hidden, data.seq_len). Throws Error when the fields contradict each other.

@@ -1,62 +1,19 @@
 #pragma once
-#include <limits>
-#include <string_view>
-
-#include "launch/config.h"
+#include "launch/keys_gpt.h"
 
 namespace fusor {
 
-struct Key {
-  std::string_view name;  // "section.key", as in a recipe and on the command line
-  std::string_view help;
-  double least, below;  // a number's range: least <= value < below
-  bool fixed;           // a resumed run must have the same value
-};
-
-inline constexpr double kNoEnd = std::numeric_limits<double>::infinity();
-
-constexpr Key key(std::string_view name, std::string_view help, double least = 0,
-                  double below = kNoEnd) {
-  return {name, help, least, below, false};
-}
-
-constexpr Key fixed_key(std::string_view name, std::string_view help, double least = 0,
-                        double below = kNoEnd) {
-  return {name, help, least, below, true};
-}
-
 // clang-format off
-// The sizes end where a model's bytes would no longer be a number of 64 bits.
 template <class C, class F>
 void visit_model_keys(C& c, F&& f) {
-  f(fixed_key("model.preset", "named shape that the other model keys override"), c.preset);
-  auto& m = c.model;
-  f(fixed_key("model.vocab_size", "tokens in the vocabulary", 1, 1 << 24), m.vocab_size);
-  f(fixed_key("model.seq_len", "most tokens of a sequence", 1, 1 << 24), m.seq_len);
-  f(fixed_key("model.layers", "transformer blocks", 1, 1 << 14), m.layers);
-  f(fixed_key("model.width", "width of the residual stream (d_model)", 1, 1 << 20), m.width);
-  f(fixed_key("model.heads", "attention heads", 1), m.heads);
-  f(fixed_key("model.kv_heads", "key and value heads (0: as many as heads)"), m.kv_heads);
-  f(fixed_key("model.mlp_hidden", "hidden width of the MLP (0: 4 x width)", 0, 1 << 22), m.mlp_hidden);
-  f(fixed_key("model.norm", "normalisation"), m.norm);
-  f(fixed_key("model.activation", "of the MLP; gelu is its tanh form"), m.activation);
-  f(fixed_key("model.positions", "position information"), m.positions);
-  f(fixed_key("model.rope_theta", "base of the rotary frequencies", 1), m.rope_theta);
-  f(fixed_key("model.bias", "biases in linear layers and LayerNorm"), m.bias);
-  f(fixed_key("model.tied_embeddings", "output projection = token embedding"), m.tied_embeddings);
-  f(fixed_key("model.experts", "experts in place of each MLP (0: none)", 0, 1 << 16), m.experts);
-  f(fixed_key("model.experts_per_token", "experts that a token goes to", 1), m.experts_per_token);
-  f(key("model.capacity_factor", "of an even share of the tokens an expert takes (0: all tokens)"), m.capacity_factor);
-  f(key("model.balance_loss", "coefficient of the loss that evens out the experts' use"), m.balance_loss);
-  f(key("model.dropout", "dropout probability", 0, 1), m.dropout);
-  f(fixed_key("model.norm_eps", "added to the variance in norms"), m.norm_eps);
-  f(key("model.init_std", "standard deviation of fresh weights"), m.init_std);
+  f(fixed_key("model.preset", "named shape that the other model keys override; it tells the family"), c.preset);
+  if (c.family == Family::gpt) visit_gpt_model_keys(c, f);
 }
 
 template <class C, class F>
 void visit_data_keys(C& c, F&& f) {
   f(key("data.path", "dataset folder, as fusor data writes it"), c.data.path);
-  f(fixed_key("data.seq_len", "tokens per sample (0: model.seq_len)"), c.data.seq_len);
+  if (c.family == Family::gpt) visit_gpt_data_keys(c, f);
   f(key("data.loader_threads", "threads that read shards, per rank", 1, 1 << 10), c.data.loader_threads);
   f(key("data.prefetch", "micro-batches in memory, the one in use included", 2, 1 << 20), c.data.prefetch);
   f(key("data.verify", "check the shards' checksums before training"), c.data.verify);
@@ -121,7 +78,8 @@ void visit_train_keys(C& c, F&& f) {
 }
 
 // The one table of recipe keys: calls f(Key, field) for each, in the order they are printed.
-// Parsing, range checks, defaults, help and printing are all visits of it. C is Config, const or not.
+// Parsing, range checks, defaults, help and printing are all visits of it. C is Config, const or not,
+// whose family tells which keys there are of the model and its data.
 template <class C, class F>
 void visit_keys(C& c, F&& f) {
   visit_model_keys(c, f);

@@ -1,5 +1,6 @@
 #include "launch/recipe.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iostream>
@@ -17,16 +18,22 @@ namespace {
 
 namespace po = boost::program_options;
 
+// Of all families, each once.
 std::vector<std::string> key_names() {
   std::vector<std::string> names;
-  const Config defaults;
-  visit_keys(defaults, [&](const Key& key, const auto&) { names.emplace_back(key.name); });
+  for (const std::string& preset : families()) {
+    Config config;
+    apply_preset(config, preset);
+    visit_keys(config, [&](const Key& key, const auto&) {
+      if (std::ranges::find(names, key.name) == names.end()) names.emplace_back(key.name);
+    });
+  }
   return names;
 }
 
 // The preset comes first, whichever source names it: the other model keys override its fields.
 void apply_preset(const KeyValues& entries, const std::string& source, Config& config) try {
-  if (entries.contains("model.preset")) config.model = gpt_preset(entries.at("model.preset"));
+  if (entries.contains("model.preset")) apply_preset(config, entries.at("model.preset"));
 } catch (const Error& error) {
   raise(source + ": " + error.what());
 }
@@ -77,9 +84,8 @@ std::string to_ini(const Config& config, const std::vector<std::string>& comment
   return ini.str();
 }
 
-po::options_description recipe_options() {
+po::options_description recipe_options(const Config& defaults) {
   po::options_description options("Recipe keys and their defaults", 120);
-  const Config defaults;
   visit_keys(defaults, [&](const Key& key, const auto& value) {
     const std::string text = to_text(value);
     const std::string help = std::string(key.help) + (text.empty() ? "" : " [" + text + "]");
@@ -95,15 +101,23 @@ std::optional<RecipeArguments> parse_recipe_arguments(const std::string& name,
                                                       const po::options_description& own) {
   const std::string command = "fusor " + name;
   const std::string usage = "usage: " + command + " RECIPE.ini [--section.key=value ...]";
-  const po::options_description keys = recipe_options();
   po::options_description all;
-  all.add(own).add(keys).add_options()("help,h", "")("recipe", po::value<std::string>());
+  all.add(own).add_options()("help,h", "")("recipe", po::value<std::string>());
+  for (const std::string& key : key_names())
+    all.add_options()(key.c_str(), po::value<std::string>());
   po::positional_options_description positional;
   positional.add("recipe", 1);
   const po::variables_map given = parse_arguments(command, args, all, positional);
   if (given.contains("help")) {
-    std::cout << usage << "\n\n" << summary << "\n\n" << own << '\n' << keys << "\nPresets:";
-    for (const std::string& preset : gpt_preset_names()) std::cout << ' ' << preset;
+    Config defaults;
+    if (given.contains("model.preset"))
+      apply_preset(defaults, given["model.preset"].as<std::string>());
+    std::cout << usage << "\n\n"
+              << summary << "\n\n"
+              << own << '\n'
+              << recipe_options(defaults)
+              << "\nWith --model.preset=NAME, the keys of that preset's family. Presets:";
+    for (const std::string& preset : preset_names()) std::cout << ' ' << preset;
     std::cout << '\n';
     return std::nullopt;
   }

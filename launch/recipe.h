@@ -23,7 +23,7 @@ Config parse_recipe(std::istream& text, const std::string& name, const KeyValues
 std::string to_ini(const Config&, const std::vector<std::string>& comments = {});
 
 // --section.key options for every key of a recipe, with help and defaults.
-boost::program_options::options_description recipe_options();
+boost::program_options::options_description recipe_options(const Config& defaults = {});
 
 struct RecipeArguments {
   Config config;

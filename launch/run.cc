@@ -263,19 +263,20 @@ MetricsEvent Run::event_of(const Evaluation& e, double loss) const {
 void Run::report(const Trainer::Step& step, double seconds) {
   if (world_.rank() != 0) return;
   seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
-  const auto tokens = static_cast<double>(size_.tokens_per_step());
+  const auto units = static_cast<double>(size_.units_per_step());
   if (due(config_.log.every))
     metrics_->write(MetricsEvent("train", state_.step)
                         .add("loss", step.loss)
                         .add("grad_norm", step.grad_norm)
                         .add("targets", step.targets)
                         .add("seconds", seconds)
-                        .add("tokens_per_second", tokens / seconds));
+                        .add(size_.unit() + "_per_second", units / seconds));
   log_->progress({.step = state_.step,
                   .num_steps = size_.steps,
                   .loss = step.loss,
                   .seconds_per_step = seconds_per_step_,
-                  .tokens_per_step = tokens,
+                  .units_per_step = units,
+                  .unit = size_.unit(),
                   .flops_per_step = flops_per_step_,
                   .peak_flops = rates_.flops_per_second * world_.size()});
 }

@@ -4,7 +4,13 @@
 
 namespace fusor {
 
-std::unique_ptr<Task> make_task(const Config& config) { return std::make_unique<TextTask>(config); }
+std::unique_ptr<Task> make_task(const Config& config) {
+  switch (config.family) {
+    case Family::gpt:
+      return std::make_unique<TextTask>(config);
+  }
+  raise("preset " + config.preset + " has no task");
+}
 
 std::int64_t num_parameters(const Task& task) {
   std::int64_t count = 0;

@@ -203,11 +203,8 @@ std::vector<std::string> gpt_preset_names() {
 GptConfig gpt_preset(std::string_view name) {
   for (const Preset& preset : kPresets)
     if (preset.name == name) return preset.config;
-  const std::vector<std::string> names = gpt_preset_names();
-  std::string hint = did_you_mean(name, names);
-  if (hint.empty())
-    for (const std::string& known : names) hint += (hint.empty() ? ", known are " : ", ") + known;
-  raise("unknown model preset \"" + std::string(name) + "\"" + hint);
+  raise("unknown model preset \"" + std::string(name) + "\"" +
+        did_you_mean_of(name, gpt_preset_names()));
 }
 
 }  // namespace fusor

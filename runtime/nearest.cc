@@ -53,6 +53,13 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return best.empty() ? "" : ", did you mean \"" + best + "\"?";
 }
 
+std::string did_you_mean_of(std::string_view word, const std::vector<std::string>& known) {
+  std::string hint = did_you_mean(word, known);
+  if (hint.empty())
+    for (const std::string& name : known) hint += (hint.empty() ? ", known are " : ", ") + name;
+  return hint;
+}
+
 std::string nearest_divisors(std::int64_t n, std::int64_t d) {
   std::int64_t below = std::min(d, n), above = d;
   while (n % below != 0) --below;

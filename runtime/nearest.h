@@ -18,6 +18,9 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 // `, did you mean "train"?`, or empty when no candidate is near: the end of an error's sentence.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
+// The same; and where none is near, all of them: ", known are a, b".
+std::string did_you_mean_of(std::string_view word, const std::vector<std::string>& known);
+
 // "2 or 4": the divisors of n next to d, which is none; "1" where no other is below. n, d > 0.
 std::string nearest_divisors(std::int64_t n, std::int64_t d);
 

@@ -26,8 +26,8 @@ std::string print_text(const char* format, Ts... values) {
 
 }  // namespace
 
-double tokens_per_second(const Progress& p) {
-  return p.seconds_per_step > 0 ? p.tokens_per_step / p.seconds_per_step : 0;
+double units_per_second(const Progress& p) {
+  return p.seconds_per_step > 0 ? p.units_per_step / p.seconds_per_step : 0;
 }
 
 double share_of_peak(const Progress& p) {
@@ -42,7 +42,8 @@ double seconds_left(const Progress& p) {
 std::string format_progress(const Progress& p) {
   std::string text = "step " + std::to_string(p.step) + '/' + std::to_string(p.num_steps) +
                      print_text(" | loss %.4f", p.loss);
-  if (tokens_per_second(p) > 0) text += " | " + format_count(tokens_per_second(p)) + " tokens/s";
+  if (units_per_second(p) > 0)
+    text += " | " + format_count(units_per_second(p)) + " " + p.unit + "/s";
   if (share_of_peak(p) > 0) text += print_text(" | %.1f %% of peak", 100 * share_of_peak(p));
   if (p.seconds_per_step > 0) text += " | " + format_duration(seconds_left(p)) + " left";
   return text;

@@ -14,12 +14,13 @@ struct Progress {
   std::int64_t num_steps = 0;  // steps in all
   double loss = 0;
   double seconds_per_step = 0;
-  double tokens_per_step = 0;
+  double units_per_step = 0;
+  std::string unit = "tokens";
   double flops_per_step = 0;  // of the model: forward and backward, nothing recomputed
   double peak_flops = 0;      // flop/s of all devices together; 0: unknown
 };
 
-double tokens_per_second(const Progress& progress);  // 0 before the first step was timed
+double units_per_second(const Progress& progress);  // 0 before the first step was timed
 double share_of_peak(const Progress& progress);  // model flops utilisation, in [0, 1]; 0: unknown
 double seconds_left(const Progress& progress);
 

@@ -36,7 +36,7 @@ Progress example(std::int64_t step) {
           .num_steps = 1000,
           .loss = 2.34567,
           .seconds_per_step = 0.25,
-          .tokens_per_step = 1024,
+          .units_per_step = 1024,
           .flops_per_step = 1e12,
           .peak_flops = 1e13};
 }
