@@ -37,7 +37,9 @@ inline std::string placeholder(const std::string&) { return "TEXT"; }
 
 // The names of each choice, in the order of its enumerators.
 constexpr auto names(Norm) { return std::to_array<std::string_view>({"layer_norm", "rms_norm"}); }
-constexpr auto names(Activation) { return std::to_array<std::string_view>({"gelu", "swiglu"}); }
+constexpr auto names(Activation) {
+  return std::to_array<std::string_view>({"gelu", "swiglu", "gelu_erf"});
+}
 constexpr auto names(Positions) { return std::to_array<std::string_view>({"learned", "rotary"}); }
 constexpr auto names(Reduce) { return std::to_array<std::string_view>({"fast", "exact"}); }
 constexpr auto names(ScheduleKind) { return kScheduleNames; }

@@ -33,10 +33,6 @@ std::variant<Mlp, Experts> make_mlp(const std::string& name, const GptConfig& c,
   return Experts(name, shape, c.init_std, residual_std(c), mesh);
 }
 
-StepKey dropout_key(const Pass& pass, const std::string& layer) {
-  return {key_stem(pass.seed, "dropout/" + layer), pass.step};
-}
-
 }  // namespace
 
 BatchShape token_batch(std::int64_t samples, const RowMap& rows) {

@@ -129,6 +129,8 @@ void require_valid_experts(const GptConfig& c) {
           ", the nearest that works: ", c.experts_per_token > 0 ? c.experts : 1);
   require(c.capacity_factor >= 0 && c.balance_loss >= 0,
           "model.capacity_factor and model.balance_loss must not be negative");
+  require(c.activation != Activation::gelu_erf,
+          "model.activation of experts is gelu or swiglu, not gelu_erf");
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 namespace fusor {
 
 enum class Norm { layer_norm, rms_norm };
-enum class Activation { gelu, swiglu };    // gelu is the tanh form, as in GPT-2
-enum class Positions { learned, rotary };  // rotary as in https://arxiv.org/abs/2104.09864
+enum class Activation { gelu, swiglu, gelu_erf };  // gelu is the tanh form, as in GPT-2
+enum class Positions { learned, rotary };          // rotary as in https://arxiv.org/abs/2104.09864
 
 // The shape of a decoder-only transformer. Classic: GPT-2, Radford et al. 2019. Modern: Llama,
 // https://arxiv.org/abs/2407.21783. The defaults are gpt2-124m.

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstdint>
 
-// exp, tanh, sigmoid and GELU without branches or calls, which loops over them vectorise. In f32
-// the error is below 2 ulp over the whole range; infinities, NaN and subnormal results are as in
-// <cmath>. In f64 they are <cmath>'s own.
+// exp, tanh, sigmoid and both forms of GELU without branches or calls, which loops over them
+// vectorise. In f32 the error is below 2 ulp over the whole range, unless told; infinities, NaN and
+// subnormal results are as in <cmath>. In f64 they are <cmath>'s own.
 namespace fusor::ops::cpu {
 namespace detail {
 
@@ -74,6 +74,41 @@ inline T dgelu(T x) {
   constexpr T k = T(1.5957691216057308);
   const T s = sigmoid(k * x * (T(1) + T(0.044715) * x * x));
   return s + x * s * (T(1) - s) * k * (T(1) + T(3 * 0.044715) * x * x);
+}
+
+// Of a standard normal: P(X < x) = (1 + erf(x / sqrt(2))) / 2, and e^(-x^2 / 2). In f32 the first
+// is, for x <= 0, the second times a polynomial in t = 4 / (4 - x), a minimax fit of relative error
+// 5e-7; further errors are those of the exponential, below 1e-5 of results above 1e-37.
+template <class T>
+struct NormalAt {
+  T below, bell;
+};
+inline NormalAt<float> normal_at(float x) {
+  const float a = x < 0.0f ? -x : x, t = 4.0f / (4.0f + a);
+  float q = t * -0.0300682145f + 0.0476214798f;
+  q = q * t + 0.0723160017f;
+  q = q * t + 0.0140858461f;
+  q = q * t + 0.110941099f;
+  q = q * t + 0.0842797269f;
+  q = q * t + 0.101179012f;
+  q = q * t + 0.0996448191f;
+  const float bell = exp(-0.5f * a * a), tail = q * t * bell;
+  return {x < 0.0f ? tail : 1.0f - tail, bell};
+}
+inline NormalAt<double> normal_at(double x) {
+  return {0.5 * std::erfc(-0.7071067811865476 * x), std::exp(-0.5 * x * x)};
+}
+
+// x P(X < x), and its derivative.
+template <class T>
+inline T erf_gelu(T x) {
+  return x * normal_at(x).below;
+}
+template <class T>
+inline T derf_gelu(T x) {
+  constexpr T kHeight = T(0.3989422804014327);  // 1 / sqrt(2 pi)
+  const NormalAt<T> at = normal_at(x);
+  return at.below + x * kHeight * at.bell;
 }
 
 }  // namespace fusor::ops::cpu

@@ -1,4 +1,6 @@
 #pragma once
+#include <cmath>
+
 #include "ops/cuda.h"
 
 // ops/cpu_math.h's functions for kernels, of its formulas and accuracy.
@@ -19,6 +21,21 @@ __device__ A dgelu(A x) {
   constexpr A k = A(1.5957691216057308);
   const A s = sigmoid(k * x * (A(1) + A(0.044715) * x * x));
   return s + x * s * (A(1) - s) * k * (A(1) + A(3 * 0.044715) * x * x);
+}
+
+// The erf form, by P(X < x) of a standard normal X.
+template <class A>
+__device__ A normal_below(A x) {
+  return A(0.5) * std::erfc(A(-0.7071067811865476) * x);
+}
+template <class A>
+__device__ A erf_gelu(A x) {
+  return x * normal_below(x);
+}
+template <class A>
+__device__ A derf_gelu(A x) {
+  constexpr A kHeight = A(0.3989422804014327);  // 1 / sqrt(2 pi)
+  return normal_below(x) + x * kHeight * std::exp(A(-0.5) * x * x);
 }
 
 }  // namespace fusor::ops::cuda

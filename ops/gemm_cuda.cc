@@ -13,8 +13,9 @@ void in_two(Cuda on, const GemmCall& call, const GemmOperands& o) {
   if (call.epilogue == Epilogue::gelu_aux) to.c = o.aux;
   library::product(on, product, to);
   auto *c = reinterpret_cast<T*>(o.c), *aux = reinterpret_cast<T*>(o.aux);
-  if (call.epilogue == Epilogue::dgelu) return gelu_backward(on, call.m * call.k, c, aux, c, false);
-  gelu(on, call.m * call.n, reinterpret_cast<const T*>(to.c), c);
+  if (call.epilogue == Epilogue::dgelu)
+    return gelu_backward(on, call.m * call.k, c, aux, c, false, GeluForm::tanh);
+  gelu(on, call.m * call.n, reinterpret_cast<const T*>(to.c), c, GeluForm::tanh);
 }
 
 }  // namespace

@@ -57,6 +57,29 @@ TEST(CpuMath, SigmoidOverTheFloatRange) {
             3);
 }
 
+TEST(CpuMath, NormalDistributionToItsTails) {
+  double worst_below = 0, worst_bell = 0;
+  for (float x = -13; x <= 13; x += 0x1p-12f) {
+    const NormalAt<float> got = normal_at(x);
+    const NormalAt<double> want = normal_at(static_cast<double>(x));
+    worst_below = std::max(worst_below, std::abs(got.below / want.below - 1));
+    worst_bell = std::max(worst_bell, std::abs(got.bell / want.bell - 1));
+  }
+  EXPECT_LT(worst_below, 1e-5);
+  EXPECT_LT(worst_bell, 1e-5);
+}
+
+TEST(CpuMath, ErfGeluIsCloseInF32) {
+  double value = 0, slope = 0;
+  for (float x = -20; x <= 20; x += 0x1p-12f) {
+    const double wide = x, scale = std::max(1.0, std::abs(wide));
+    value = std::max(value, std::abs(erf_gelu(x) - erf_gelu(wide)) / scale);
+    slope = std::max(slope, std::abs(derf_gelu(x) - derf_gelu(wide)));
+  }
+  EXPECT_LT(value, 4e-7);
+  EXPECT_LT(slope, 6e-7);
+}
+
 TEST(CpuMath, Edges) {
   EXPECT_EQ(exp(0.0f), 1.0f);
   EXPECT_EQ(exp(-kInf), 0.0f);
@@ -71,6 +94,10 @@ TEST(CpuMath, Edges) {
   EXPECT_EQ(sigmoid(kInf), 1.0f);
   EXPECT_TRUE(std::isnan(sigmoid(kNan)));
   EXPECT_EQ(exp(1.0), std::numbers::e);
+  EXPECT_EQ(normal_at(0.0f).bell, 1.0f);
+  EXPECT_EQ(normal_at(-kInf).below, 0.0f);
+  EXPECT_EQ(normal_at(kInf).below, 1.0f);
+  EXPECT_TRUE(std::isnan(normal_at(kNan).below));
 }
 
 }  // namespace

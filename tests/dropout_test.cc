@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "ops/drop_path.h"
 #include "tests/near.h"
 
 namespace fusor {
@@ -60,6 +61,34 @@ TEST(Dropout, WithoutPIsTheIdentity) {
 
 TEST(Dropout, RefusesAProbabilityOutsideItsRange) {
   for (const double p : {-0.1, 1.0, std::nan("")}) EXPECT_THROW(dropped(ones({1, 1}), p, 0), Error);
+}
+
+// Of ones, added to zeros.
+std::vector<double> passed_by(double p, const RowMap& map, std::int64_t rows) {
+  const Tensor zeros = cast(ones({rows, 3}), DType::f64);
+  fill(zeros, [](std::size_t) { return 0; });
+  const Var x = Var::input(cast(ones({rows, 3}), DType::f64));
+  return doubles(drop_path_add(Var::input(zeros), x, p, key(), map).value());
+}
+
+TEST(DropPath, KeepsOrDropsASampleWithAllItsRows) {
+  const std::vector<double> y = passed_by(0.25, RowMap::whole(7, 5), 200);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const bool keep = uniform(key_at(kStem, kStep), 7 + i / 15) >= 0.25f;
+    ASSERT_DOUBLE_EQ(y[i], keep ? 1 / 0.75 : 0) << "element " << i;
+  }
+}
+
+TEST(DropPath, SlicesOfABatchDropTheSameSamples) {
+  const RowMap map = RowMap::whole(7, 5);
+  std::vector<double> parts = passed_by(0.5, map, 77);
+  const std::vector<double> rest = passed_by(0.5, map.rows_from(77), 123);
+  parts.insert(parts.end(), rest.begin(), rest.end());
+  EXPECT_EQ(parts, passed_by(0.5, map, 200));
+}
+
+TEST(DropPath, RefusesAProbabilityOutsideItsRange) {
+  for (const double p : {-0.1, 1.0}) EXPECT_THROW(passed_by(p, {}, 1), Error);
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ TEST(GptConfig, RefusesShapesThatCannotBeBuilt) {
   EXPECT_THAT(thrown_by([] { resolve({.layers = 0}); }), HasSubstr("model.layers 0"));
   EXPECT_EQ(thrown_by([] { resolve({.experts = 2, .experts_per_token = 3}); }),
             "model.experts_per_token 3 of model.experts 2, the nearest that works: 2");
+  EXPECT_THAT(thrown_by([] { resolve({.activation = Activation::gelu_erf, .experts = 4}); }),
+              HasSubstr("not gelu_erf"));
   EXPECT_THAT(thrown_by([] { resolve({.dropout = 1}); }), HasSubstr("model.dropout 1"));
 }
 

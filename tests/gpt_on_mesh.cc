@@ -26,28 +26,6 @@ void for_elements(const Parameter& p, const Piece& piece, std::int64_t row, F&& 
       f((row + r) * cols + c, (piece.first + r) * whole_cols + p.first_column + c);
 }
 
-// Adds what a rank holds: parts in their places, shares of sums, and what all ranks of tp have.
-void gather(Parameter& p, bool first_rank, Result& result) {
-  const std::vector<double> here = doubles(p.var.grad().tensor());
-  const std::int64_t cols = p.shape.size() > 1 ? p.shape[1] : 1;
-  std::int64_t row = 0;
-  for (const Piece& piece : p.pieces) {
-    const std::int64_t rows = piece.whole ? piece.whole : piece.rows;
-    std::vector<double>& whole = result.gradients[piece.name];
-    whole.resize(static_cast<std::size_t>(rows * (p.whole_columns ? p.whole_columns : cols)));
-    const bool adds = first_rank || p.partial_over_tp || is_split(p, piece);
-    for_elements(p, piece, row, [&](std::int64_t i, std::int64_t global) {
-      double& to = whole[static_cast<std::size_t>(global)];
-      const double g = here[static_cast<std::size_t>(i)];
-      if (adds)
-        to += g;
-      else
-        EXPECT_NEAR(to, g, 1e-5 * (1 + std::abs(g))) << piece.name << " differs between ranks";
-    });
-    row += piece.rows;
-  }
-}
-
 // The sum over a group of what its ranks hold.
 void sum_over(const Group& group, const Tensor& t) {
   group->all_reduce(t, ReduceOp::sum, "sum").wait();
@@ -110,6 +88,28 @@ void bind(Parameter& p, DType dtype, const Device& device) {
     row += piece.rows;
   }
   fill(weight, [&](std::size_t i) { return values[i]; });
+}
+
+// Parts in their places, shares of sums, and what all ranks of tp have.
+void gather(Parameter& p, bool first_rank, Result& result) {
+  const std::vector<double> here = doubles(p.var.grad().tensor());
+  const std::int64_t cols = p.shape.size() > 1 ? p.shape[1] : 1;
+  std::int64_t row = 0;
+  for (const Piece& piece : p.pieces) {
+    const std::int64_t rows = piece.whole ? piece.whole : piece.rows;
+    std::vector<double>& whole = result.gradients[piece.name];
+    whole.resize(static_cast<std::size_t>(rows * (p.whole_columns ? p.whole_columns : cols)));
+    const bool adds = first_rank || p.partial_over_tp || is_split(p, piece);
+    for_elements(p, piece, row, [&](std::int64_t i, std::int64_t global) {
+      double& to = whole[static_cast<std::size_t>(global)];
+      const double g = here[static_cast<std::size_t>(i)];
+      if (adds)
+        to += g;
+      else
+        EXPECT_NEAR(to, g, 1e-5 * (1 + std::abs(g))) << piece.name << " differs between ranks";
+    });
+    row += piece.rows;
+  }
 }
 
 Batch batch_of(const RowMap& rows, const Device& device) {

@@ -28,6 +28,9 @@ struct Result {
   double loss = 0;
   std::map<std::string, std::vector<double>> gradients;  // of whole tensors, by piece
 };
+// Adds what this rank holds of a parameter's gradient; first_rank: of tp. Ranks take turns.
+void gather(Parameter& p, bool first_rank, Result& result);
+
 // Over all ranks of a mesh of tp, cp, dp and ep, as threads; dp divides the micro-batches.
 Result run(const GptConfig& config, DType dtype, const MeshShape& shape, bool sequence = false,
            int micros = 1);

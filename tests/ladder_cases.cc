@@ -3,6 +3,7 @@
 #include "ops/add.h"
 #include "ops/add_norm.h"
 #include "ops/cross_entropy.h"
+#include "ops/drop_path.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/expert_dispatch.h"
@@ -165,6 +166,10 @@ std::vector<Case> common_cases() {
        [](const Vars& v) { return swap_blocks(v[0], 4, 6); }},
       {"gelu", {activation({3, 37})}, [](const Vars& v) { return gelu(v[0]); }},
       {"gelu_large", {activation({50, 400})}, [](const Vars& v) { return gelu(v[0]); }},
+      {"gelu_erf", {activation({3, 37})}, [](const Vars& v) { return gelu(v[0], GeluForm::erf); }},
+      {"gelu_erf_large",
+       {activation({50, 400})},
+       [](const Vars& v) { return gelu(v[0], GeluForm::erf); }},
       {"swiglu", {activation({3, 38})}, [](const Vars& v) { return swiglu(v[0]); }},
       {"swiglu_large", {activation({120, 400})}, [](const Vars& v) { return swiglu(v[0]); }},
       {"dropout",
@@ -181,6 +186,16 @@ std::vector<Case> common_cases() {
       {"dropout_add",
        {activation({3, 37}), activation({3, 37})},
        [](const Vars& v) { return dropout_add(v[0], v[1], 0.3, key_of(v), RowMap::whole(2, 3)); }},
+      {"drop_path_add",
+       {activation({21, 37}), activation({21, 37})},
+       [](const Vars& v) {
+         return drop_path_add(v[0], v[1], 0.4, key_of(v), RowMap::whole(5, 3));
+       }},
+      {"drop_path_add_large",
+       {activation({50, 400}), activation({50, 400})},
+       [](const Vars& v) {
+         return drop_path_add(v[0], v[1], 0.4, key_of(v), RowMap::whole(2, 7).rows_from(4));
+       }},
       {"add_layer_norm",
        {activation({5, 33}), activation({5, 33}), parameter({33}), parameter({33})},
        [](const Vars& v) {
