@@ -10,6 +10,7 @@
 // follows the action's name.
 namespace fusor {
 
+int data_images(const std::vector<std::string>& args);
 int data_text(const std::vector<std::string>& args);
 int data_vocab(const std::vector<std::string>& args);
 
