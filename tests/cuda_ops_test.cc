@@ -13,7 +13,9 @@
 #include "ops/expert_dispatch.h"
 #include "ops/fill.h"
 #include "ops/grad_norm.h"
+#include "ops/pixels.h"
 #include "ops/running_mean.h"
+#include "ops/soft_cross_entropy.h"
 #include "ops/top_k_router.h"
 #include "tests/another_order.h"
 #include "tests/cuda_gpu.h"
@@ -207,8 +209,31 @@ Results ignored_targets(const Device& device, DType dtype) {
   return {loss.value(), x.grad().tensor()};
 }
 
+// Labels of images, mixed; and how many are found, of bf16 values, some of which are equal.
+Results classes(const Device& device, DType dtype) {
+  const Tensor labels = cast(noise_ids({57}, 40, 1), DType::i32, device),
+               others = cast(noise_ids({57}, 40, 2), DType::i32, device);
+  set(labels, 5, kIgnoredTarget);
+  const Tensor shares({57}, DType::f32, device), hits({2}, DType::f64, device);
+  ops::fill(shares, 0.25);
+  top_k_hits(drawn({57, 40}, dtype, device, 3), labels, std::array<std::int64_t, 2>{1, 5}, hits);
+  return {soft_targets({labels}, 40), soft_targets({labels, others, shares}, 40, 0.1), hits};
+}
+
+Results pixels(const Device& device, DType dtype) {
+  const Tensor bytes({2, 3, 5, 3}, DType::u8), there({2, 3, 5, 3}, DType::u8, device);
+  for (std::size_t i = 0; i < bytes.host<std::uint8_t>().size(); ++i)
+    bytes.host<std::uint8_t>()[i] = static_cast<std::uint8_t>(37 * i);
+  copy(bytes, there);
+  const PixelScale scale{.mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f, 0.3f, 0.4f}};
+  const Tensor floats = drawn({2, 3, 5, 3}, DType::f32, device, 1);
+  return {scaled_pixels(there, scale, dtype), scaled_pixels(floats, scale, dtype)};
+}
+
 const Row kRows[] = {
     {"adamw", adamw},
+    {"classes", classes, ladder::kF32.value},
+    {"pixels", pixels, ladder::kF32.value},  // computed in f32
     {"running_means", running_means},
     {"gradient_norm", gradient_norm, 1e-13, 1e-13, 1e-13, 1e-13},
     {"fills", fills, ladder::kF32.value},  // normals are as good as f32 in every dtype

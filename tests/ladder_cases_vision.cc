@@ -2,7 +2,12 @@
 #include "ops/batch_norm.h"
 #include "ops/conv2d.h"
 #include "ops/fill.h"
+#include "ops/pad_columns.h"
+#include "ops/pool2d.h"
+#include "ops/prepend_row.h"
 #include "ops/relu.h"
+#include "ops/reshape.h"
+#include "ops/soft_cross_entropy.h"
 #include "tests/ladder_cases.h"
 
 namespace fusor::ladder {
@@ -26,6 +31,13 @@ Case batch_norm_case(const char* name, const Shape& x, bool relu, bool residual)
   return {name, std::move(operands), [=](const Vars& v) {
             return batch_norm(v[0], {v[1], v[2]}, {.relu = relu}, residual ? v[3] : Var());
           }};
+}
+
+Case max_pool_case(const char* name, const Shape& x, const Pool2dOptions& o) {
+  return {name, {activation(x)}, [o](const Vars& v) { return max_pool2d(v[0], o); }};
+}
+Case mean_pool_case(const char* name, const Shape& x, const Pool2dOptions& o, bool outside) {
+  return {name, {activation(x)}, [=](const Vars& v) { return mean_pool2d(v[0], o, outside); }};
 }
 
 Tensor constant(std::int64_t size, double value, const Tensor& like) {
@@ -86,6 +98,42 @@ std::vector<Case> vision_cases() {
          const Var mean = Var::input(constant(6, 0.25, v[0].value())),
                    variance = Var::input(constant(6, 0.5, v[0].value()));
          return batch_norm_inference(v[0], {v[1], v[2], mean, variance}, {.relu = true});
+       }},
+      max_pool_case("max_pool2d", {2, 6, 4, 3}, {}),
+      max_pool_case("max_pool2d_overlapping", {2, 9, 8, 5},
+                    {.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}),
+      max_pool_case("max_pool2d_uneven", {1, 9, 11, 16},
+                    {.size = {4, 2}, .stride = {3, 1}, .before = {2, 0}, .after = {3, 1}}),
+      mean_pool_case("mean_pool2d", {2, 6, 4, 3}, {}, true),
+      mean_pool_case("mean_pool2d_overlapping", {2, 9, 8, 16},
+                     {.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}, true),
+      mean_pool_case("mean_pool2d_inside", {1, 9, 11, 5},
+                     {.size = {4, 2}, .stride = {3, 1}, .before = {2, 0}, .after = {3, 1}}, false),
+      {"prepend_row",
+       {activation({6, 5}), parameter({1, 5})},
+       [](const Vars& v) { return prepend_row(v[0], v[1], 3); }},
+      {"prepend_row_large",
+       {activation({150, 256}), parameter({1, 256})},
+       [](const Vars& v) { return prepend_row(v[0], v[1], 50); }},
+      {"pad_columns",
+       {activation({2, 3, 5})},
+       [](const Vars& v) { return pad_columns(v[0], 2, 9); }},
+      {"reshape",
+       {activation({6, 10}), activation({4, 15})},
+       [](const Vars& v) {
+         return add(reshape(v[0], {4, 15}), v[1]);
+       }},
+      {"soft_cross_entropy",
+       {activation({5, 33}), ids({5}, 33)},
+       [](const Vars& v) {
+         return soft_cross_entropy(v[0], soft_targets({v[1].value()}, 33, 0.1));
+       }},
+      {"soft_cross_entropy_mixed",
+       {activation({7, 130}), ids({7}, 130), ids({7}, 130)},
+       [](const Vars& v) {
+         const Tensor shares = constant(7, 0.25, Tensor({0}, DType::f32, v[0].device()));
+         return soft_cross_entropy(v[0],
+                                   soft_targets({v[1].value(), v[2].value(), shares}, 130, 0.1));
        }},
   };
 }
