@@ -20,6 +20,8 @@ struct EncoderConfig {
   double drop_path = 0;  // chance that a sample passes such an addition by
   double norm_eps = 1e-6;
   double init_std = 0.02;
+
+  bool operator==(const EncoderConfig&) const = default;
 };
 
 // Sequences of equal length, as the rows [samples * seq_len] of an activation. With sequence
