@@ -23,11 +23,12 @@ constexpr const char* kUsage =
     "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n"
     "       fusor data images --input DIR --output DIR [OPTIONS]\n"
     "       fusor data vocab --input FILE... --output FILE [OPTIONS]\n"
+    "       fusor data speech --input FOLDER|CSV --output DIR [OPTIONS]\n"
     "       fusor data inspect DIR\n"
     "       fusor data verify DIR\n"
     "       fusor data cat DIR [--split NAME]\n\n"
-    "text and images pack files into a dataset, vocab makes a vocabulary for WordPiece, inspect "
-    "shows what a dataset holds, verify checks all of it, cat writes a split's text.\n";
+    "text, images and speech pack files into a dataset, vocab makes a vocabulary for WordPiece, "
+    "inspect shows what a dataset holds, verify checks all of it, cat writes a split's text.\n";
 
 // The one DIR of `fusor data ACTION DIR`; empty when help was asked for and printed.
 std::string folder_argument(const std::string& action, const std::string& summary,
@@ -141,8 +142,10 @@ struct Action {
   const char* name;
   int (*run)(const std::vector<std::string>&);
 };
-constexpr Action kActions[] = {{"text", data_text},  {"images", data_images}, {"vocab", data_vocab},
-                               {"inspect", inspect}, {"verify", verify},      {"cat", cat}};
+constexpr Action kActions[] = {
+    {"text", data_text},   {"images", data_images}, {"speech", data_speech},
+    {"vocab", data_vocab}, {"inspect", inspect},    {"verify", verify},
+    {"cat", cat}};
 
 }  // namespace
 
