@@ -9,8 +9,6 @@
 namespace fusor {
 namespace {
 
-constexpr int kWeightBits = 22;  // of a fixed-point weight after the point: sums stay in 32 bits
-
 double weight_at(ResizeFilter filter, double x) {
   x = std::abs(x);
   if (filter == ResizeFilter::bilinear) return std::max(0.0, 1 - x);
@@ -22,8 +20,11 @@ double weight_at(ResizeFilter filter, double x) {
 // What one side of a resize needs: each output pixel is a weighted sum of `taps` neighbours.
 struct Weights {
   std::int64_t taps = 0;
-  std::vector<std::int64_t> first;    // [out] the first neighbour; first + taps fits
-  std::vector<std::int32_t> weights;  // [out, taps] fixed-point, summing to 1
+  std::vector<std::int64_t> first;  // [out] the first neighbour; first + taps fits
+  std::vector<float> weights;       // [out, taps], each output's summing to 1
+
+  std::int64_t begin() const { return first.front(); }  // of all neighbours
+  std::int64_t end() const { return first.back() + taps; }
 };
 
 Weights make_weights(std::int64_t in, double begin, double extent, std::int64_t out,
@@ -49,57 +50,44 @@ Weights make_weights(std::int64_t in, double begin, double extent, std::int64_t 
     }
     w.first[static_cast<std::size_t>(i)] = first;
     for (std::int64_t k = 0; k < w.taps; ++k)
-      w.weights[static_cast<std::size_t>(i * w.taps + k)] = static_cast<std::int32_t>(
-          std::lround(exact[static_cast<std::size_t>(k)] / sum * (1 << kWeightBits)));
+      w.weights[static_cast<std::size_t>(i * w.taps + k)] =
+          static_cast<float>(exact[static_cast<std::size_t>(k)] / sum);
   }
   return w;
 }
 
-std::uint8_t to_byte(std::int32_t sum) {
-  return static_cast<std::uint8_t>(
-      std::clamp((sum + (1 << (kWeightBits - 1))) >> kWeightBits, 0, 255));
+// Output row y of the columns [left, left + line.size() / channels), not yet narrowed.
+void sum_rows(const Image& image, const Weights& rows, std::int64_t y, std::int64_t left,
+              std::span<float> line) {
+  std::ranges::fill(line, 0.0f);
+  const float* const weights = rows.weights.data() + y * rows.taps;
+  for (std::int64_t k = 0; k < rows.taps; ++k) {
+    const float weight = weights[k];
+    if (weight == 0) continue;
+    const std::uint8_t* const from =
+        image.row(rows.first[static_cast<std::size_t>(y)] + k) + left * image.channels;
+    for (std::size_t i = 0; i < line.size(); ++i) line[i] += weight * static_cast<float>(from[i]);
+  }
 }
 
+// `line` begins at column `left`, and may be read kLanes - Channels numbers beyond its end.
+constexpr int kLanes = 4;
 template <int Channels>
-void resize_row(const std::uint8_t* from, const Weights& w, std::uint8_t* to) {
-  const std::int32_t* weight = w.weights.data();
-  for (const std::int64_t first : w.first) {
-    std::int32_t sums[Channels] = {};
-    const std::uint8_t* pixel = from + first * Channels;
-    for (std::int64_t k = 0; k < w.taps; ++k, pixel += Channels, ++weight)
-      for (int c = 0; c < Channels; ++c) sums[c] += *weight * pixel[c];
-    for (int c = 0; c < Channels; ++c) *to++ = to_byte(sums[c]);
+void sum_columns(const float* line, std::int64_t left, const Weights& columns, std::uint8_t* to) {
+  const float* weight = columns.weights.data();
+  for (const std::int64_t first : columns.first) {
+    float sums[kLanes] = {};
+    const float* pixel = line + (first - left) * Channels;
+    constexpr int kUsed = Channels == 1 ? 1 : kLanes;
+    for (std::int64_t k = 0; k < columns.taps; ++k, pixel += Channels, ++weight)
+      for (int c = 0; c < kUsed; ++c) sums[c] += *weight * pixel[c];
+    for (int c = 0; c < Channels; ++c)
+      *to++ = static_cast<std::uint8_t>(std::clamp(sums[c] + 0.5f, 0.0f, 255.0f));
   }
 }
 
-// Rows [first, first + count) of an image, resized to `width`.
-Image resize_width(const Image& image, const Weights& w, std::int64_t first, std::int64_t count) {
-  Image result(count, std::ssize(w.first), image.channels);
-  for (std::int64_t y = 0; y < count; ++y)
-    if (image.channels == 1)
-      resize_row<1>(image.row(first + y), w, result.row(y));
-    else
-      resize_row<3>(image.row(first + y), w, result.row(y));
-  return result;
-}
-
-// `image` holds the rows from `first_row` on of what the weights speak of.
-Image resize_height(const Image& image, const Weights& w, std::int64_t first_row) {
-  const auto row_bytes = static_cast<std::size_t>(image.width * image.channels);
-  Image result(std::ssize(w.first), image.width, image.channels);
-  std::vector<std::int32_t> sums(row_bytes);
-  for (std::int64_t y = 0; y < result.height; ++y) {
-    std::ranges::fill(sums, 0);
-    for (std::int64_t k = 0; k < w.taps; ++k) {
-      const std::int32_t weight = w.weights[static_cast<std::size_t>(y * w.taps + k)];
-      if (weight == 0) continue;
-      const std::uint8_t* const from =
-          image.row(w.first[static_cast<std::size_t>(y)] + k - first_row);
-      for (std::size_t i = 0; i < row_bytes; ++i) sums[i] += weight * from[i];
-    }
-    std::transform(sums.begin(), sums.end(), result.row(y), to_byte);
-  }
-  return result;
+ImageBox whole(const Image& image) {
+  return {0, 0, static_cast<double>(image.height), static_cast<double>(image.width)};
 }
 
 }  // namespace
@@ -112,17 +100,25 @@ Image resize(const Image& image, const ImageBox& box, std::int64_t height, std::
               box.left + box.width <= static_cast<double>(image.width),
           "the box at ", box.left, ", ", box.top, " of ", box.width, " x ", box.height,
           " is not inside an image of ", image.width, " x ", image.height);
+  if (image.height == height && image.width == width && box == whole(image)) return image;
   const Weights columns = make_weights(image.width, box.left, box.width, width, filter);
   const Weights rows = make_weights(image.height, box.top, box.height, height, filter);
-  const std::int64_t first = rows.first.front();
-  return resize_height(resize_width(image, columns, first, rows.first.back() + rows.taps - first),
-                       rows, first);
+  const std::int64_t left = columns.begin();
+  const auto used = static_cast<std::size_t>((columns.end() - left) * image.channels);
+  std::vector<float> line(used + kLanes);
+  Image result(height, width, image.channels);
+  for (std::int64_t y = 0; y < height; ++y) {
+    sum_rows(image, rows, y, left, std::span(line).first(used));
+    if (image.channels == 1)
+      sum_columns<1>(line.data(), left, columns, result.row(y));
+    else
+      sum_columns<3>(line.data(), left, columns, result.row(y));
+  }
+  return result;
 }
 
 Image resize(const Image& image, std::int64_t height, std::int64_t width, ResizeFilter filter) {
-  if (image.height == height && image.width == width) return image;
-  const ImageBox all{0, 0, static_cast<double>(image.height), static_cast<double>(image.width)};
-  return resize(image, all, height, width, filter);
+  return resize(image, whole(image), height, width, filter);
 }
 
 Image resize_shorter(const Image& image, std::int64_t size, ResizeFilter filter) {

@@ -8,6 +8,7 @@ enum class ResizeFilter : std::uint8_t { bilinear, bicubic };
 // A part of an image, in pixels; its edges may lie inside of pixels.
 struct ImageBox {
   double top = 0, left = 0, height = 0, width = 0;
+  bool operator==(const ImageBox&) const = default;
 };
 
 // The part scaled to height x width. Where it shrinks, the filter widens by as much, so nothing

@@ -10,8 +10,7 @@
 namespace fusor {
 namespace {
 
-// from + factor (to - from), cut to a byte, not rounded.
-std::uint8_t blend(int from, int to, float factor) {
+std::uint8_t blend_bytes(int from, int to, float factor) {
   const float mixed = static_cast<float>(from) + factor * static_cast<float>(to - from);
   return static_cast<std::uint8_t>(std::clamp(mixed, 0.0f, 255.0f));
 }
@@ -19,11 +18,19 @@ std::uint8_t blend(int from, int to, float factor) {
 Image blend_with(const Image& image, std::uint8_t value, float factor) {
   std::array<std::uint8_t, 256> table;
   for (int byte = 0; byte < 256; ++byte)
-    table[static_cast<std::size_t>(byte)] = blend(value, byte, factor);
+    table[static_cast<std::size_t>(byte)] = blend_bytes(value, byte, factor);
   Image result = image;
   for (std::uint8_t& pixel : result.pixels) pixel = table[pixel];
   return result;
 }
+
+template <int Channels>
+void flip_row(const std::uint8_t* from, std::int64_t width, std::uint8_t* to) {
+  for (std::int64_t x = 0; x < width; ++x)
+    for (int c = 0; c < Channels; ++c) to[x * Channels + c] = from[(width - 1 - x) * Channels + c];
+}
+
+constexpr std::size_t kBlock = 192;  // numbers: whole pixels and whole vectors
 
 }  // namespace
 
@@ -63,9 +70,10 @@ Image pad_and_crop(const Image& image, std::int64_t pad, std::int64_t top, std::
 Image flip(const Image& image) {
   Image result(image.height, image.width, image.channels);
   for (std::int64_t y = 0; y < image.height; ++y)
-    for (std::int64_t x = 0; x < image.width; ++x)
-      std::copy_n(image.row(y) + x * image.channels, image.channels,
-                  result.row(y) + (image.width - 1 - x) * image.channels);
+    if (image.channels == 1)
+      std::reverse_copy(image.row(y), image.row(y) + image.width, result.row(y));
+    else
+      flip_row<3>(image.row(y), image.width, result.row(y));
   return result;
 }
 
@@ -99,6 +107,13 @@ Image rotate(const Image& image, double degrees) {
                         .f = y - sin * x - cos * y});
 }
 
+Image blend(const Image& from, const Image& to, float factor) {
+  Image result(to.height, to.width, to.channels);
+  for (std::size_t i = 0; i < to.pixels.size(); ++i)
+    result.pixels[i] = blend_bytes(from.pixels[i], to.pixels[i], factor);
+  return result;
+}
+
 Image with_brightness(const Image& image, float factor) { return blend_with(image, 0, factor); }
 
 Image with_contrast(const Image& image, float factor) {
@@ -110,12 +125,7 @@ Image with_contrast(const Image& image, float factor) {
 
 Image with_saturation(const Image& image, float factor) {
   if (image.channels == 1) return image;
-  const Image grey = with_channels(image, 1);
-  Image result(image.height, image.width, 3);
-  for (std::size_t i = 0; i < grey.pixels.size(); ++i)
-    for (std::size_t c = 0; c < 3; ++c)
-      result.pixels[3 * i + c] = blend(grey.pixels[i], image.pixels[3 * i + c], factor);
-  return result;
+  return blend(with_channels(with_channels(image, 1), 3), image, factor);
 }
 
 void to_numbers(const Image& image, const Normalisation& n, std::span<float> out) {
@@ -125,11 +135,16 @@ void to_numbers(const Image& image, const Normalisation& n, std::span<float> out
           " deviations");
   require(out.size() == image.pixels.size(), "an image of ", image.pixels.size(),
           " numbers does not fit ", out.size());
-  for (std::size_t c = 0; c < channels; ++c) {
-    const float scale = 1 / (255 * n.deviation[c]), shift = -n.mean[c] / n.deviation[c];
-    for (std::size_t i = c; i < out.size(); i += channels)
-      out[i] = static_cast<float>(image.pixels[i]) * scale + shift;
+  std::array<float, kBlock> scale{}, shift{};
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    const std::size_t c = i % channels;
+    scale[i] = 1 / (255 * n.deviation[c]);
+    shift[i] = -n.mean[c] / n.deviation[c];
   }
+  const std::uint8_t* const from = image.pixels.data();
+  for (std::size_t at = 0; at < out.size(); at += kBlock)
+    for (std::size_t i = 0; i < std::min(kBlock, out.size() - at); ++i)
+      out[at + i] = static_cast<float>(from[at + i]) * scale[i] + shift[i];
 }
 
 void erase(std::span<float> numbers, std::int64_t width, std::int64_t channels,

@@ -31,6 +31,8 @@ Image affine(const Image& image, const AffineMap& map);  // the nearest pixel
 // Counter-clockwise about the middle, in a frame of the same size.
 Image rotate(const Image& image, double degrees);
 
+// from + factor (to - from) of each byte, cut to what a byte holds, not rounded.
+Image blend(const Image& from, const Image& to, float factor);
 // Mixes with black, with the mean grey, with its own grey: 1 leaves the image, 0 gives the other,
 // beyond 1 it moves away from it.
 Image with_brightness(const Image& image, float factor);

@@ -18,6 +18,7 @@ class RecordDataset {
   RecordDataset(const std::string& folder, const std::string& split, const DatasetOptions& = {});
 
   const RecordManifest& manifest() const { return manifest_; }
+  const std::string& folder() const { return folder_; }
   const std::string& split() const { return split_; }
   std::int64_t num_rows() const { return starts_.back(); }
   std::size_t index_of(std::string_view field) const;  // throws Error when there is none

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "io/image_field.h"
 #include "io/record_dataset.h"
 #include "tests/golden_image.h"
 #include "tests/text_dataset.h"
@@ -73,6 +74,19 @@ TEST_F(ImageBuilder, PixelsAreDecodedAndScaled) {
   Image found(16, 16, 3);
   found.pixels = open().read<std::uint8_t>(0, 1);
   EXPECT_LE(distance(found, golden_.image("resize.bilinear.16x16")), 1);
+}
+
+TEST_F(ImageBuilder, ImagesAreReadAsTheyWereStored) {
+  write_classes();
+  build();
+  const RecordDataset encoded = open();
+  EXPECT_EQ(distance(ImageField(encoded, "image").read(1), golden_.image("rgb")), 0);
+  EXPECT_THAT(thrown_by([&] { ImageField(encoded, "label"); }),
+              HasSubstr("field 'label' holds i32, not images"));
+  build({.pixels = true, .channels = 1});
+  const RecordDataset pixels = open();
+  EXPECT_EQ(ImageField(pixels, "image").channels(), 1);
+  EXPECT_EQ(distance(ImageField(pixels, "image").read(1), golden_.image("grey")), 0);
 }
 
 TEST_F(ImageBuilder, FoldersOfSplitsAreKept) {
@@ -200,9 +214,12 @@ TEST_F(ImageBuilder, BadImagesFailOrAreSkippedAndCounted) {
   EXPECT_EQ(report.num_images, 3);
   EXPECT_EQ(report.bad.count(), 2);
   EXPECT_THAT(report.bad.first(), HasSubstr("broken.png"));
-  write("in/dog/z.png", golden("png.grey"));
+  write("in/dog/small.png", golden("png.small"));
+  EXPECT_THAT(refusal({.pixels = true, .on_bad = OnBadSample::fail}), HasSubstr("broken.png"));
   std::filesystem::remove(path("in/cat/broken.png"));
-  write("in/dog/small.png", golden("png.grey"));
+  std::filesystem::remove(path("in/cat/note.txt"));
+  EXPECT_THAT(refusal({.pixels = true}),
+              HasSubstr(path("in/dog/small.png") + " has 8 x 5 pixels, not 64 x 45"));
 }
 
 TEST_F(ImageBuilder, InputsThatCannotBeAreRefused) {

@@ -25,7 +25,7 @@ TEST_F(Transforms, ResizeIsPillowsToOneLevel) {
   for (const ResizeFilter filter : {ResizeFilter::bilinear, ResizeFilter::bicubic}) {
     const std::string name =
         filter == ResizeFilter::bilinear ? "resize.bilinear." : "resize.bicubic.";
-    for (const auto& [height, width] : {std::pair(16, 16), {45, 20}, {90, 100}, {7, 128}}) {
+    for (const auto& [height, width] : {std::pair(16, 16), {45, 20}, {80, 66}, {7, 128}}) {
       const std::string shape = std::to_string(height) + "x" + std::to_string(width);
       EXPECT_LE(distance(resize(picture_, height, width, filter), golden_.image(name + shape)), 1)
           << name << shape;

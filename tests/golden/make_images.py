@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 from golden import write_safetensors
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 out = {}
 
@@ -33,6 +33,7 @@ add("grey", grey)
 alpha = np.clip(x * 5 - 20, 0, 255).astype(np.uint8)
 rgba = Image.fromarray(np.dstack([np.asarray(picture), alpha]))
 out["png.rgb"] = encoded(picture, format="PNG")
+out["png.small"] = encoded(picture.crop((0, 0, 8, 5)), format="PNG")
 out["png.grey"] = encoded(grey, format="PNG")
 out["png.palette"] = encoded(picture.quantize(17), format="PNG")
 add("palette", picture.quantize(17).convert("RGB"))
@@ -53,7 +54,7 @@ for name in ["rgb", "progressive", "grey", "cmyk"]:
 
 filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 for name, resample in filters.items():
-    for height, width in [(16, 16), (45, 20), (90, 100), (7, 128)]:
+    for height, width in [(16, 16), (45, 20), (80, 66), (7, 128)]:
         add(f"resize.{name}.{height}x{width}", picture.resize((width, height), resample))
     add(f"resize.{name}.box", picture.resize((24, 24), resample, box=(10.5, 3.25, 50.0, 40.75)))
     add(f"resize.{name}.grey", grey.resize((24, 24), resample))
@@ -64,5 +65,14 @@ for factor in [0.0, 0.4, 1.3, 2.5]:
     add(f"brightness.{factor:g}", ImageEnhance.Brightness(picture).enhance(factor))
     add(f"contrast.{factor:g}", ImageEnhance.Contrast(picture).enhance(factor))
     add(f"saturation.{factor:g}", ImageEnhance.Color(picture).enhance(factor))
+
+for factor in [0.0, 0.4, 1.9]:
+    add(f"sharpness.{factor:g}", ImageEnhance.Sharpness(picture).enhance(factor))
+add("posterize.3", ImageOps.posterize(picture, 3))
+add("solarize.100", ImageOps.solarize(picture, 100))
+dim = Image.fromarray((np.asarray(picture) // 3 + 40).astype(np.uint8))
+add("dim", dim)
+add("auto_contrast", ImageOps.autocontrast(dim))
+add("equalize", ImageOps.equalize(picture))
 
 write_safetensors(pathlib.Path(__file__).with_name("images.safetensors"), out)
