@@ -1,7 +1,9 @@
 #include "io/csv.h"
 
 #include <algorithm>
+#include <limits>
 
+#include "io/file.h"
 #include "runtime/error.h"
 
 namespace fusor {
@@ -62,18 +64,36 @@ class CsvReader {
   std::int64_t line_ = 1;
 };
 
-}  // namespace
+class TsvReader {
+ public:
+  explicit TsvReader(std::string_view text) : left_(text) {}
+  bool next(CsvTable::Row& row) {
+    std::string_view line;
+    while (line.empty() && !left_.empty()) line = take_line();
+    row = {line_, {}};
+    for (std::size_t begin = 0, end; begin <= line.size(); begin = end + 1) {
+      end = std::min(line.find('\t', begin), line.size());
+      row.fields.emplace_back(line.substr(begin, end - begin));
+    }
+    return !line.empty();
+  }
 
-std::size_t CsvTable::column(std::string_view name, const std::string& file) const {
-  const auto found = std::ranges::find(columns, name);
-  if (found != columns.end()) return static_cast<std::size_t>(found - columns.begin());
-  std::string names;
-  for (const std::string& known : columns) names += (names.empty() ? "" : ", ") + known;
-  raise(file + " has no column '" + std::string(name) + "'; it has " + names);
-}
+ private:
+  std::string_view take_line() {
+    const auto end = std::min(left_.find('\n'), left_.size());
+    std::string_view line = left_.substr(0, end);
+    left_.remove_prefix(std::min(end + 1, left_.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    ++line_;
+    return line;
+  }
 
-CsvTable parse_csv(std::string_view text, const std::string& file) {
-  CsvReader reader(text, file);
+  std::string_view left_;
+  std::int64_t line_ = 0;
+};
+
+template <class Reader>
+CsvTable read_rows(Reader reader, const std::string& file) {
   CsvTable table;
   CsvTable::Row row;
   require(reader.next(row), file, " is empty");
@@ -85,6 +105,29 @@ CsvTable parse_csv(std::string_view text, const std::string& file) {
   }
   require(!table.rows.empty(), file, " has no row but the names of its columns");
   return table;
+}
+
+}  // namespace
+
+std::size_t CsvTable::column(std::string_view name, const std::string& file) const {
+  const auto found = std::ranges::find(columns, name);
+  if (found != columns.end()) return static_cast<std::size_t>(found - columns.begin());
+  std::string names;
+  for (const std::string& known : columns) names += (names.empty() ? "" : ", ") + known;
+  raise(file + " has no column '" + std::string(name) + "'; it has " + names);
+}
+
+CsvTable parse_csv(std::string_view text, const std::string& file) {
+  return read_rows(CsvReader(text, file), file);
+}
+
+CsvTable parse_tsv(std::string_view text, const std::string& file) {
+  return read_rows(TsvReader(text), file);
+}
+
+CsvTable read_table(const std::string& file) {
+  const std::string text = read_text_file(file, std::numeric_limits<std::int64_t>::max());
+  return file.ends_with(".csv") ? parse_csv(text, file) : parse_tsv(text, file);
 }
 
 }  // namespace fusor

@@ -24,4 +24,10 @@ struct CsvTable {
 // table without rows.
 CsvTable parse_csv(std::string_view text, const std::string& file);
 
+// The same of lines whose fields stand between tabs: quotes are characters like others.
+CsvTable parse_tsv(std::string_view text, const std::string& file);
+
+// A file, by its name: *.csv as parse_csv reads it, any other as parse_tsv.
+CsvTable read_table(const std::string& file);
+
 }  // namespace fusor

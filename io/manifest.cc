@@ -59,6 +59,13 @@ nlohmann::ordered_json to_json(const ShardInfo& shard) {
           {"xxh3", checksum_text(shard.checksum)}};
 }
 
+std::optional<StoredVocab> read_vocab(const JsonObject& root, const std::string& tokenizer) {
+  if (!root.has("vocab") && tokenizer != "wordpiece") return {};
+  const JsonObject vocab = root.object("vocab");
+  vocab.allow_only({"xxh3", "lower_case"});
+  return StoredVocab{checksum_text(vocab.checksum("xxh3")), vocab.flag("lower_case")};
+}
+
 }  // namespace
 
 std::int64_t SplitInfo::num_tokens() const {
@@ -84,7 +91,7 @@ Manifest parse_manifest(std::string_view text, const std::string& file) {
   const JsonObject root(json, file);
   check_schema(root, "text");
   root.allow_only({"format", "version", "schema", "tokenizer", "vocab_size", "token_dtype",
-                   "separator", "splits"});
+                   "separator", "vocab", "splits"});
   Manifest manifest;
   manifest.tokenizer = root.text("tokenizer");
   manifest.separator = root.text("separator");
@@ -93,6 +100,7 @@ Manifest parse_manifest(std::string_view text, const std::string& file) {
   require(manifest.vocab_size > 0 && manifest.vocab_size <= max_vocab(manifest.token_type),
           root.name_of("vocab_size"), " is ", manifest.vocab_size, ", which ",
           name_of(manifest.token_type), " tokens cannot tell apart");
+  manifest.vocab = read_vocab(root, manifest.tokenizer);
   const JsonObject splits = root.object("splits");
   std::set<std::string> files;
   for (const std::string& name : splits.keys())
@@ -112,6 +120,9 @@ std::string to_text(const Manifest& manifest) {
   json["vocab_size"] = manifest.vocab_size;
   json["token_dtype"] = name_of(manifest.token_type);
   json["separator"] = manifest.separator;
+  if (manifest.vocab)
+    json["vocab"] = {{"xxh3", manifest.vocab->checksum},
+                     {"lower_case", manifest.vocab->lower_case}};
   json["splits"] = nlohmann::ordered_json::object();
   for (const SplitInfo& split : manifest.splits) {
     auto& shards = json["splits"][split.name] = nlohmann::ordered_json::array();

@@ -1,10 +1,12 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/element_type.h"
+#include "io/stored_vocab.h"
 
 // manifest.json: what a dataset folder holds. It is written last, so a folder with a manifest is
 // whole. This is the manifest of a stream of tokens; io/record_manifest.h has that of rows of
@@ -30,10 +32,14 @@ struct SplitInfo {
 };
 
 struct Manifest {
+  // "bytes", each of them a token; or "wordpiece": see io/wordpiece.h.
   std::string tokenizer = "bytes";
   std::int64_t vocab_size = 256;
   TokenType token_type = TokenType::u8;
-  std::string separator;  // what ends a document; kept in the stream as its last bytes
+  // What ends a document of the text. Of bytes it is kept in the stream; of word pieces [SEP]
+  // stands there.
+  std::string separator;
+  std::optional<StoredVocab> vocab{};  // of word pieces
   std::vector<SplitInfo> splits;
 
   const SplitInfo* find(std::string_view split) const;  // null when there is none

@@ -74,6 +74,8 @@ class RecordWriter {
   // To complete names and attributes, until finish().
   FieldInfo& field(std::string_view name) { return manifest_.fields[manifest_.index_of(name)]; }
   std::int64_t num_rows() const { return num_rows_; }
+  // Where other files of the dataset may be put, until finish().
+  const std::string& folder() const { return folder_.path(); }
 
   // Splits come in the order train, val, test, others. Throws Error when one that was asked for is
   // empty. The last call.

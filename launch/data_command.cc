@@ -2,12 +2,14 @@
 #include <cstdio>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "io/dataset.h"
 #include "io/record_shard.h"
 #include "io/shard.h"
+#include "io/stored_vocab.h"
 #include "launch/arguments.h"
 #include "launch/commands.h"
 #include "launch/data_actions.h"
@@ -19,25 +21,15 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const char* kUsage =
-    "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n"
-    "       fusor data images --input DIR --output DIR [OPTIONS]\n"
-    "       fusor data vocab --input FILE... --output FILE [OPTIONS]\n"
-    "       fusor data speech --input FOLDER|CSV --output DIR [OPTIONS]\n"
-    "       fusor data inspect DIR\n"
-    "       fusor data verify DIR\n"
-    "       fusor data cat DIR [--split NAME]\n\n"
-    "text, images and speech pack files into a dataset, vocab makes a vocabulary for WordPiece, "
-    "inspect shows what a dataset holds, verify checks all of it, cat writes a split's text.\n";
-
 // The one DIR of `fusor data ACTION DIR`; empty when help was asked for and printed.
 std::string folder_argument(const std::string& action, const std::string& summary,
                             const std::vector<std::string>& args) {
   return parse_one_argument("fusor data " + action, "DIR", "the dataset's folder", summary, args);
 }
 
+// `vocab` is null where tokens are bytes.
 void print_first_documents(const std::string& folder, const SplitInfo& split,
-                           const Manifest& manifest) {
+                           const Manifest& manifest, const WordPiece* vocab) {
   constexpr std::int64_t kDocuments = 3, kTokens = 70;
   const TextShard shard(folder, split.shards[0], manifest, false);
   const auto offsets = read_offsets(folder, split.shards[0]);
@@ -46,10 +38,10 @@ void print_first_documents(const std::string& folder, const SplitInfo& split,
     std::vector<std::int32_t> tokens(std::min(kTokens, length));
     shard.read(offsets[d], tokens);
     std::cout << "  " << split.name << '[' << d << "], " << counted(length, "token") << ": ";
-    if (manifest.tokenizer == "bytes")
-      std::cout << escape(std::string(tokens.begin(), tokens.end()));
+    if (vocab)
+      for (const std::int32_t token : tokens) std::cout << vocab->piece(token) << ' ';
     else
-      for (const std::int32_t token : tokens) std::cout << token << ' ';
+      std::cout << escape(std::string(tokens.begin(), tokens.end()));
     std::cout << (length > kTokens ? " ...\n" : "\n");
   }
 }
@@ -68,7 +60,10 @@ int inspect(const std::vector<std::string>& args) {
             << ", separator " << escape(manifest.separator) << '\n';
   print_splits(manifest);
   std::cout << "first documents\n";
-  for (const SplitInfo& split : manifest.splits) print_first_documents(folder, split, manifest);
+  std::optional<WordPiece> vocab;
+  if (manifest.vocab) vocab = read_vocab(folder, *manifest.vocab);
+  for (const SplitInfo& split : manifest.splits)
+    print_first_documents(folder, split, manifest, vocab ? &*vocab : nullptr);
   return 0;
 }
 
@@ -104,6 +99,7 @@ int verify(const std::vector<std::string>& args) {
     return 0;
   }
   const Manifest manifest = read_manifest(folder);
+  if (manifest.vocab) read_vocab(folder, *manifest.vocab);
   verify_shards(folder, manifest,
                 [&](const ShardInfo& shard) { verify_text_shard(folder, shard, manifest); });
   return 0;
@@ -139,13 +135,27 @@ int cat(const std::vector<std::string>& args) {
 }
 
 struct Action {
-  const char* name;
+  const char *name, *arguments, *what;
   int (*run)(const std::vector<std::string>&);
 };
 constexpr Action kActions[] = {
-    {"text", data_text},   {"images", data_images}, {"speech", data_speech},
-    {"vocab", data_vocab}, {"inspect", inspect},    {"verify", verify},
-    {"cat", cat}};
+    {"text", "--input FILE... --output DIR", "packs files of text", data_text},
+    {"documents", "--input FILE... --vocab FILE --output DIR", "packs labelled texts",
+     data_documents},
+    {"images", "--input DIR --output DIR", "packs images", data_images},
+    {"speech", "--input FOLDER|CSV --output DIR", "packs sounds and what is said", data_speech},
+    {"vocab", "--input FILE... --output FILE", "makes a vocabulary for WordPiece", data_vocab},
+    {"inspect", "DIR", "shows what a dataset holds", inspect},
+    {"verify", "DIR", "checks all of a dataset", verify},
+    {"cat", "DIR", "writes the text of a split", cat},
+};
+
+void print_usage() {
+  std::cout << "usage: fusor data ACTION ARGUMENTS, of which --help tells more\n\n";
+  for (const Action& action : kActions)
+    std::cout << "  " << std::left << std::setw(10) << action.name << std::setw(43)
+              << action.arguments << action.what << '\n';
+}
 
 }  // namespace
 
@@ -180,9 +190,15 @@ void print_splits(const Manifest& manifest) {
               << counted(std::ssize(split.shards), "shard") << '\n';
 }
 
+void print_skipped(const BadSamples& bad, const std::string& noun) {
+  if (bad.count() > 0)
+    std::cout << "  " << counted(bad.count(), noun) << " skipped, the first: " << bad.first()
+              << '\n';
+}
+
 int data_command(const std::vector<std::string>& args) {
   if (args.empty() || args[0] == "--help") {
-    std::cout << kUsage;
+    print_usage();
     return 0;
   }
   std::vector<std::string> names;

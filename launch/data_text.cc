@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <iostream>
+#include <thread>
 
 #include "io/text_builder.h"
 #include "launch/arguments.h"
@@ -42,6 +43,8 @@ std::string unescape(const std::string& text) {
 int data_text(const std::vector<std::string>& args) {
   TextBuildConfig config;
   std::string separator = "\\n\\n";
+  std::string on_bad_sample = "fail";
+  bool cased = false;
   std::int64_t shard_mb = config.shard_bytes >> 20;
   po::options_description options("options");
   options.add_options()("help", "print this")(
@@ -50,28 +53,36 @@ int data_text(const std::vector<std::string>& args) {
                                             "the dataset's folder; must not exist")(
       "separator", po::value(&separator)->default_value(separator),
       "ends a document, with \\n \\t \\xHH understood; empty: each file is one document")(
+      "vocab", po::value(&config.vocab),
+      "a vocab.txt: tokens are its word pieces, as BERT cuts them; without one they are bytes")(
+      "cased", po::bool_switch(&cased), "the vocabulary has capitals and accents")(
+      "on-bad-sample", po::value(&on_bad_sample)->default_value(on_bad_sample),
+      "fail or skip: what to do about a document that is not UTF-8, which word pieces need")(
       "val-fraction", po::value(&config.val_fraction)->default_value(config.val_fraction, "0.1"),
       "share of the documents held out in the split 'val'")(
       "split-seed", po::value(&config.split_seed)->default_value(config.split_seed),
       "another seed holds out other documents")(
       "shard-mb", po::value(&shard_mb)->default_value(shard_mb), "MiB of tokens in a shard");
   if (parse_arguments("fusor data text", args, options).contains("help")) {
-    std::cout
-        << "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n\n"
-           "Packs text into a dataset of byte tokens, split into train and val by document.\n\n"
-        << options;
+    std::cout << "usage: fusor data text --input FILE... --output DIR [OPTIONS]\n\n"
+                 "Packs text into a dataset of tokens, split into train and val by document.\n\n"
+              << options;
     return 0;
   }
   require(shard_mb > 0 && shard_mb <= 1 << 20,
           "fusor data text: --shard-mb must be 1 to 1048576, not ", shard_mb);
   config.separator = unescape(separator);
   config.shard_bytes = shard_mb << 20;
+  config.lower_case = !cased;
+  config.num_threads = static_cast<int>(std::thread::hardware_concurrency());
+  config.on_bad_sample = parse_on_bad_sample(on_bad_sample, "fusor data text: --on-bad-sample");
   const TextBuildReport report = build_text_dataset(config);
   std::cout << "packed " << counted(report.num_files, "file") << " into " << config.output
-            << " (a token is a byte)\n";
+            << (config.vocab.empty() ? " (a token is a byte)\n" : " (a token is a word piece)\n");
   print_splits(report.manifest);
   if (report.num_empty > 0)
     std::cout << "  " << counted(report.num_empty, "empty document") << " dropped\n";
+  print_skipped(report.bad, "document");
   return 0;
 }
 

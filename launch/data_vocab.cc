@@ -40,9 +40,7 @@ int data_vocab(const std::vector<std::string>& args) {
   write_text_file(output, text);
   std::cout << output << ": " << counted(std::ssize(report.pieces), "piece") << " of "
             << counted(report.num_words, "distinct word") << '\n';
-  if (report.bad_lines.count() > 0)
-    std::cout << "  " << counted(report.bad_lines.count(), "line")
-              << " skipped, the first: " << report.bad_lines.first() << '\n';
+  print_skipped(report.bad_lines, "line");
   return 0;
 }
 

@@ -40,5 +40,16 @@ TEST(Csv, MistakesNameTheLine) {
             "t.csv has no column 'c'; it has a, b");
 }
 
+TEST(Csv, TabsNeedNoQuotes) {
+  const CsvTable table = parse_tsv("a\tb\r\n\n\"x\t\r\n\ty, z", "t.tsv");
+  EXPECT_THAT(table.columns, ElementsAre("a", "b"));
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_THAT(table.rows[0].fields, ElementsAre("\"x", ""));
+  EXPECT_EQ(table.rows[0].line, 3);
+  EXPECT_THAT(table.rows[1].fields, ElementsAre("", "y, z"));
+  EXPECT_EQ(thrown_by([] { parse_tsv("a\tb\n1\n", "t.tsv"); }),
+            "t.tsv line 2 has 1 fields, the first line names 2");
+}
+
 }  // namespace
 }  // namespace fusor

@@ -75,6 +75,23 @@ TEST(Manifest, EachMistakeIsOneSentenceWithFileAndKey) {
   EXPECT_THAT(error_of("[]"), HasSubstr("d/manifest.json must hold a JSON object, not array"));
 }
 
+TEST(Manifest, NamesTheVocabularyOfWordPieces) {
+  Manifest pieces = example();
+  pieces.tokenizer = "wordpiece";
+  pieces.vocab_size = 200;
+  pieces.vocab = StoredVocab{"0123456789abcdef", false};
+  const std::string text = to_text(pieces);
+  const Manifest manifest = parse_manifest(text, "m");
+  ASSERT_TRUE(manifest.vocab);
+  EXPECT_EQ(manifest.vocab->checksum, "0123456789abcdef");
+  EXPECT_FALSE(manifest.vocab->lower_case);
+  EXPECT_FALSE(parse_manifest(to_text(example()), "m").vocab);
+  EXPECT_THAT(error_of(with(text, "\"vocab\"", "\"vocabs\"")), HasSubstr("'vocabs' is not known"));
+  EXPECT_THAT(error_of(with(text, "false", "0")), HasSubstr("key 'vocab.lower_case'"));
+  EXPECT_THAT(error_of(with(to_text(example()), "\"bytes\",", "\"wordpiece\",")),
+              HasSubstr("key 'vocab' is missing"));
+}
+
 TEST(Manifest, CountsThatWouldOverflowAreRefused) {
   const std::string huge = std::to_string(INT64_MAX);
   std::string text = to_text(example());

@@ -98,6 +98,58 @@ TEST_F(TextBuilder, SplitDependsOnContentAndSeedOnly) {
   EXPECT_NE(documents_of(path("c"), "val"), val);
 }
 
+constexpr const char* kVocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##aff\n##able\ncafe\n!\n";
+
+TEST_F(TextBuilder, WordPiecesOfADocumentEndInSep) {
+  write("vocab.txt", kVocab);
+  write("in.txt", "Unaffable café!\n\n \t\n\n\n\nun un\n\nwhat");
+  const auto report = build_text_dataset({.inputs = {path("in.txt")},
+                                          .output = path("set"),
+                                          .vocab = path("vocab.txt"),
+                                          .val_fraction = 0});
+  EXPECT_EQ(report.num_empty, 2);
+  const Dataset dataset(path("set"), "train");
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(dataset.num_tokens()));
+  dataset.read(0, tokens);
+  EXPECT_EQ(tokens, (std::vector<std::int32_t>{5, 6, 7, 8, 9, 3, 5, 5, 3, 1, 3}));
+  EXPECT_EQ(read_offsets(path("set"), report.manifest.splits[0].shards[0]),
+            (std::vector<std::int64_t>{0, 6, 9, 11}));
+  EXPECT_EQ(dataset.manifest().tokenizer, "wordpiece");
+  EXPECT_EQ(dataset.manifest().token_type, TokenType::u16);
+  EXPECT_EQ(dataset.vocab_size(), 10);
+  ASSERT_TRUE(dataset.manifest().vocab);
+  EXPECT_EQ(read_vocab(path("set"), *dataset.manifest().vocab).piece(7), "##able");
+  write("set/vocab.txt", "[PAD]\n");
+  EXPECT_THAT(thrown_by([&] { read_vocab(path("set"), *dataset.manifest().vocab); }),
+              HasSubstr("set/vocab.txt is damaged"));
+}
+
+TEST_F(TextBuilder, ADocumentThatIsNotUtf8IsNamedOrSkippedAndCounted) {
+  write("vocab.txt", kVocab);
+  write("in.txt", "un\n\nun\nun \xff\n\nun");
+  TextBuildConfig config{.inputs = {path("in.txt")},
+                         .output = path("set"),
+                         .vocab = path("vocab.txt"),
+                         .val_fraction = 0};
+  EXPECT_THAT(thrown_by([&] { build_text_dataset(config); }),
+              HasSubstr("in.txt: line 4 is not UTF-8"));
+  config.on_bad_sample = OnBadSample::skip;
+  const auto report = build_text_dataset(config);
+  EXPECT_EQ(report.bad.count(), 1);
+  EXPECT_EQ(report.manifest.splits[0].num_documents(), 2);
+}
+
+TEST_F(TextBuilder, ThreadsPackWhatOneDoes) {
+  write("vocab.txt", std::string(kVocab) + "document\n:\n1\n##2\n");
+  write("in.txt", numbered_documents(300));
+  for (const int threads : {1, 3})
+    build_text_dataset({.inputs = {path("in.txt")},
+                        .output = path("set" + std::to_string(threads)),
+                        .vocab = path("vocab.txt"),
+                        .num_threads = threads});
+  EXPECT_EQ(read("set1/manifest.json"), read("set3/manifest.json"));
+}
+
 TEST_F(TextBuilder, RefusesWithOneSentenceAndLeavesNothing) {
   write("in.txt", "only one document");
   write("nothing.txt", "\n\n\n\n");
