@@ -42,6 +42,16 @@ void resolve_gpt(Config& c) {
           c.parallel.recompute_layers, " is more than model.layers ", c.model.layers);
 }
 
+void resolve_resnet(Config& c) {
+  check(c.resnet);
+  require_axes(c, "a ResNet", {"pp"});
+}
+
+void resolve_vit(Config& c) {
+  check(c.vit);
+  require_axes(c, "a ViT", {"tp", "pp", "sequence"});
+}
+
 // A row for each family. Another one is a row here, its config in launch/config.h, its keys in
 // launch/keys.h and its task in launch/task.cc.
 struct FamilyRow {
@@ -54,6 +64,12 @@ constexpr std::array kFamilies{
     FamilyRow{Family::gpt, gpt_preset_names,
               [](Config& c, const std::string& preset) { c.model = gpt_preset(preset); },
               resolve_gpt},
+    FamilyRow{Family::resnet, resnet_preset_names,
+              [](Config& c, const std::string& preset) { c.resnet = resnet_preset(preset); },
+              resolve_resnet},
+    FamilyRow{Family::vit, vit_preset_names,
+              [](Config& c, const std::string& preset) { c.vit = vit_preset(preset); },
+              resolve_vit},
 };
 
 }  // namespace

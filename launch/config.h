@@ -5,8 +5,12 @@
 #include <string_view>
 #include <vector>
 
+#include "io/bad_samples.h"
+#include "io/image_augment.h"
 #include "models/gpt_config.h"
 #include "models/pipeline.h"
+#include "models/resnet_config.h"
+#include "models/vit_config.h"
 #include "parallel/reduction_tree.h"
 #include "runtime/dtype.h"
 
@@ -20,7 +24,9 @@ enum class TrainDevice { automatic, cpu, cuda };  // automatic: see launch/place
 
 // What a recipe's model is, and so which keys [model] and [data] have.
 enum class Family : std::uint8_t {
-  gpt,  // language models
+  gpt,     // language models
+  resnet,  // classes of images
+  vit,     // the same
 };
 
 struct DataConfig {
@@ -30,6 +36,21 @@ struct DataConfig {
   std::int64_t prefetch = 4;  // micro-batches
   bool verify = true;
   bool operator==(const DataConfig&) const = default;
+};
+
+// How training varies images (io/image_augment.h) and evaluation looks at them.
+struct ImageDataConfig {
+  Framing framing = Framing::random_crop;
+  std::int64_t pad = 4;
+  double least_area = 0.08;
+  double flip = 0.5, degrees = 0;
+  double brightness = 0, contrast = 0, saturation = 0;
+  std::int64_t rand_augment = 0, magnitude = 9;
+  double erase = 0, mixup = 0, cutmix = 0;
+  double eval_part = 0.875;
+  OnBadSample on_bad_sample = OnBadSample::fail;
+  bool mixes() const { return mixup > 0 || cutmix > 0; }
+  bool operator==(const ImageDataConfig&) const = default;
 };
 
 struct ParallelConfig {
@@ -91,8 +112,12 @@ struct LogConfig {
 struct Config {
   std::string preset = "gpt2-124m";  // what the model's fields started from
   Family family = Family::gpt;       // the preset's
+  // Of these, the family's; recipes know each by the name `model`.
   GptConfig model = gpt_preset(preset);
+  ResNetConfig resnet{};
+  ViTConfig vit{};
   DataConfig data;
+  ImageDataConfig images;
   ParallelConfig parallel;
   OptimizerConfig optimizer;
   TrainConfig train;

@@ -1,5 +1,6 @@
 #include "launch/task.h"
 
+#include "launch/image_task.h"
 #include "launch/text_task.h"
 
 namespace fusor {
@@ -8,6 +9,9 @@ std::unique_ptr<Task> make_task(const Config& config) {
   switch (config.family) {
     case Family::gpt:
       return std::make_unique<TextTask>(config);
+    case Family::resnet:
+    case Family::vit:
+      return std::make_unique<ImageTask>(config);
   }
   raise("preset " + config.preset + " has no task");
 }

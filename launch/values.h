@@ -46,6 +46,10 @@ constexpr auto names(ScheduleKind) { return kScheduleNames; }
 constexpr auto names(Recompute) {
   return std::to_array<std::string_view>({"none", "selective", "full"});
 }
+constexpr auto names(Framing) {
+  return std::to_array<std::string_view>({"whole", "random_crop", "padded_crop"});
+}
+constexpr auto names(OnBadSample) { return std::to_array<std::string_view>({"fail", "skip"}); }
 constexpr auto names(Decay) {
   return std::to_array<std::string_view>({"constant", "linear", "cosine"});
 }
