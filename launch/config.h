@@ -85,6 +85,7 @@ struct TrainConfig {
   std::int64_t global_batch = 0, micro_batch = 0, accumulation = 0;  // samples; 0: derived
   std::int64_t seed = 1;
   DType dtype = DType::f32;
+  double loss_scale = 0;  // of f16; 0: found as the run goes
   TrainDevice device = TrainDevice::automatic;
   bool cuda_graph = true;
   std::int64_t eval_every = 0, eval_batches = 0;

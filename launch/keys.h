@@ -69,6 +69,7 @@ void visit_train_keys(C& c, F&& f) {
   f(key("train.accumulation", "micro-batches per rank and step (0: derived)", 0, 1 << 20), t.accumulation);
   f(fixed_key("train.seed", "of weights, data order and dropout"), t.seed);
   f(fixed_key("train.dtype", "of activations; master weights and sums are at least f32"), t.dtype);
+  f(key("train.loss_scale", "f16 alone: what the loss is multiplied by for its gradient (0: found as the run goes)"), t.loss_scale);
   f(key("train.device", "where ranks compute; auto: on this rank's GPU if there is one, else on the CPU"), t.device);
   f(key("train.cuda_graph", "on a GPU, queue a step with one call where that is possible"),
     t.cuda_graph);

@@ -1,6 +1,7 @@
 #include "launch/run.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <iomanip>
@@ -93,9 +94,12 @@ void Run::say(const std::string& text) {
 }
 
 nlohmann::json Run::state_json() const {
+  const Trainer::Scaling& scaling = trainer_.scaling();
   return {{"step", state_.step},
           {"samples", state_.step * size_.global_batch},
           {"data", task_.fingerprint()},
+          {"loss_scale", {scaling.scale, scaling.since}},
+          {"skipped", scaling.skipped},
           {"best_loss", state_.best_loss},
           {"evaluations", state_.evaluations},
           {"without_gain", state_.without_gain},
@@ -110,6 +114,8 @@ std::vector<std::string> Run::set_state(const nlohmann::json& saved, const std::
             .best_loss = saved.at("best_loss"),
             .evaluations = saved.at("evaluations"),
             .without_gain = saved.at("without_gain")};
+  const auto scale = saved.at("loss_scale").get<std::array<double, 2>>();
+  trainer_.resume_scaling({scale[0], scale[1], saved.at("skipped")});
   const auto samples = saved.at("samples").get<std::int64_t>();
   require(samples == state_.step * size_.global_batch, where, " has seen ", samples, " samples in ",
           state_.step, " steps, which a global batch of ", size_.global_batch,
@@ -206,7 +212,10 @@ bool Run::one_step(const BatchSource& batches) {
   }
   report(step, std::chrono::duration<double>(Clock::now() - begin).count());
   require_finite(step.loss, "loss");  // before a save of weights that have diverged is settled
-  require_finite(step.grad_norm, "gradient norm");
+  if (step.skipped)
+    tell_of_skipped();
+  else
+    require_finite(step.grad_norm, "gradient norm");
   const Saver::Outcome before = saver_.settle(words);
   say(before.saved ? before.text : before.text + "; the run goes on");
   bool goes_on = true;
@@ -229,6 +238,19 @@ void Run::require_finite(double value, const std::string& name) const {
     raise("the " + name + " of step " + std::to_string(state_.step) +
           " is not finite: lower optimizer.lr, or resume from an earlier checkpoint");
   });
+}
+
+void Run::tell_of_skipped() {
+  constexpr double kLeast = 0x1p-14;
+  const double scale = trainer_.scaling().scale;
+  const std::string step = "step " + std::to_string(state_.step);
+  together(world_, [&] {
+    require(scale >= kLeast, "the gradients of ", step,
+            " overflow at any loss scale: use train.dtype = bf16, or lower optimizer.lr");
+  });
+  std::ostringstream text;
+  text << step << " skipped: gradients overflowed, loss scale now " << scale;
+  say(text.str());
 }
 
 bool Run::evaluate() {
@@ -264,13 +286,13 @@ void Run::report(const Trainer::Step& step, double seconds) {
   if (world_.rank() != 0) return;
   seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
   const auto units = static_cast<double>(size_.units_per_step());
-  if (due(config_.log.every))
-    metrics_->write(MetricsEvent("train", state_.step)
-                        .add("loss", step.loss)
-                        .add("grad_norm", step.grad_norm)
-                        .add("targets", step.targets)
-                        .add("seconds", seconds)
-                        .add(size_.unit() + "_per_second", units / seconds));
+  if (due(config_.log.every)) {
+    MetricsEvent event("train", state_.step);
+    event.add("loss", step.loss).add("grad_norm", step.grad_norm).add("targets", step.targets);
+    if (trainer_.scaling().scale > 0) event.add("loss_scale", trainer_.scaling().scale);
+    event.add("seconds", seconds).add(size_.unit() + "_per_second", units / seconds);
+    metrics_->write(event);
+  }
   log_->progress({.step = state_.step,
                   .num_steps = size_.steps,
                   .loss = step.loss,

@@ -39,6 +39,7 @@ class Run {
   bool one_step(const BatchSource& batches);  // false: the run ends here
   // Collective: every rank has the same value.
   void require_finite(double value, const std::string& name) const;
+  void tell_of_skipped();
   bool evaluate();  // false: no gain for as long as the recipe's patience
   MetricsEvent event_of(const Evaluation& e, double loss) const;
   void report(const Trainer::Step& step, double seconds);

@@ -1,7 +1,10 @@
 #include "launch/trainer.h"
 
+#include <cmath>
+
 #include "launch/lr_schedule.h"
 #include "launch/stages.h"
+#include "ops/fill.h"
 #include "runtime/copy.h"
 
 namespace fusor {
@@ -14,6 +17,15 @@ StoreOptions store_options(const Config& config, const RunSize& size) {
           .reduce = p.reduce,
           .micros = size.accumulation,
           .bucket_bytes = static_cast<std::int64_t>(p.bucket_mb * (1 << 20))};
+}
+
+// The first scale of f16 is half of what is usual, where losses are means: here they are sums, and
+// at 2^16 the gradient of a logit would be infinite.
+LossScaling loss_scaling(const TrainConfig& train) {
+  constexpr double kFirst = 0x1p15;
+  constexpr std::int64_t kPatience = 2000;
+  if (train.dtype != DType::f16) return {};
+  return train.loss_scale > 0 ? LossScaling{train.loss_scale} : LossScaling{kFirst, kPatience};
 }
 
 std::string reason_not_to_capture(const Config& config, const Device& device, bool talks,
@@ -38,7 +50,7 @@ Trainer::Trainer(const Task& task, const Config& config, const RunSize& size, co
       pipeline_(*model_, stage_layout(task, config, size), store_options(config, size),
                 {config.parallel.recompute, static_cast<int>(config.parallel.recompute_layers)},
                 mesh, device),
-      optimizer_(pipeline_.stores(), mesh, device) {
+      optimizer_(pipeline_.stores(), loss_scaling(config.train), mesh, device) {
   const Scope scope(device, "trainer");
   losses_ = Tensor({size.accumulation}, DType::f64, device);
   step_ = Tensor({1}, DType::i64, device);
@@ -46,6 +58,8 @@ Trainer::Trainer(const Task& task, const Config& config, const RunSize& size, co
   prepared_step_ = Tensor({1}, DType::i64, host);
   read_losses_ = Tensor(losses_.shape(), DType::f64, host);
   read_norm_ = Tensor({1}, DType::f64, host);
+  scaling_.scale = loss_scaling(config.train).scale;
+  if (scaling_.scale > 0) read_scale_ = Tensor(optimizer_.loss_scale().shape(), DType::f64, host);
   for (std::int64_t i = 0; i < size.accumulation && reads_batch(); ++i)
     batches_.emplace_back(device);
   for (const Group& group :
@@ -63,6 +77,14 @@ Trainer::~Trainer() { device_.backend().progress = nullptr; }
 
 void Trainer::call_progress(void* trainer) {
   for (const Group& group : static_cast<Trainer*>(trainer)->talking_) group->progress();
+}
+
+void Trainer::resume_scaling(const Scaling& before) {
+  scaling_.skipped = before.skipped;
+  if (loss_scaling(config_.train).patience == 0 || before.scale == 0) return;
+  scaling_ = before;
+  ops::fill(optimizer_.loss_scale().rows(0, 1), before.scale);
+  ops::fill(optimizer_.loss_scale().rows(1, 2), before.since);
 }
 
 void Trainer::initialize() {
@@ -91,10 +113,12 @@ void Trainer::prepare(std::int64_t step, const BatchSource& next) {
 
 void Trainer::queue_micro_batches(std::int64_t step) {
   copy(prepared_step_, step_);
+  const Tensor scale = scaling_.scale > 0 ? optimizer_.loss_scale().rows(0, 1) : Tensor();
   auto batch = batches_.begin();
   pipeline_.run({.pass = {.training = true,
                           .seed = static_cast<std::uint64_t>(config_.train.seed),
-                          .step = step_},
+                          .step = step_,
+                          .loss_scale = scale},
                  .first_micro = first_micro(size_, mesh_),
                  .shape = [&](int micro) -> const BatchShape& { return shape_of(step, micro); },
                  .next_batch = [&] { return (batch++)->upload(); },
@@ -119,8 +143,18 @@ Trainer::Step Trainer::update(std::int64_t step, const Flags& flags) {
   synchronize(device_);
   ++steps_;
   result.loss = sum_of_losses() / static_cast<double>(result.targets);
-  if (!rehearsal) result.grad_norm = read_norm_.host<double>()[0];
+  if (!rehearsal) {
+    result.grad_norm = read_norm_.host<double>()[0];
+    read_scaling(result);
+  }
   return result;
+}
+
+void Trainer::read_scaling(Step& step) {
+  if (!read_scale_.defined()) return;
+  const auto state = read_scale_.host<double>();
+  step.skipped = std::isnan(step.grad_norm);
+  scaling_ = {state[0], state[1], scaling_.skipped + (step.skipped ? 1 : 0)};
 }
 
 double Trainer::sum_of_losses() const {
@@ -136,7 +170,7 @@ UpdateSettings Trainer::settings_of(std::int64_t step) const {
   const OptimizerConfig& o = config_.optimizer;
   return {.adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps},
           .lr = lr_at(step, size_.steps, o),
-          .step = step + 1,
+          .step = step + 1 - scaling_.skipped,
           .weight_decay = o.weight_decay,
           .clip = o.clip};
 }
@@ -157,6 +191,7 @@ void Trainer::queue_update(const UpdateSettings& settings) {
   optimizer_.replay(settings);
   copy(losses_, read_losses_);
   copy(optimizer_.grad_norm(), read_norm_);
+  if (read_scale_.defined()) copy(optimizer_.loss_scale(), read_scale_);
 }
 
 HeldOut Trainer::rehearsed_evaluation() const {

@@ -32,9 +32,19 @@ class Trainer {
   struct Step {
     double loss = 0;       // mean over the step's targets, nats
     double grad_norm = 0;  // of the mean gradient, before clipping
+    bool skipped = false;  // a gradient was not finite: the weights are as they were
     std::int64_t targets = 0;
     std::vector<Flags> flags;  // by rank
   };
+
+  // What scaled losses leave to the next step.
+  struct Scaling {
+    double scale = 0, since = 0;  // as ops/loss_scale.h keeps them; 0: losses are not scaled
+    std::int64_t skipped = 0;     // steps that updated nothing
+  };
+  const Scaling& scaling() const { return scaling_; }
+  // Goes on from another trainer's; a scale that the recipe gives stays.
+  void resume_scaling(const Scaling& before);
 
   // Draws the weights. Collective.
   void initialize();
@@ -66,6 +76,7 @@ class Trainer {
   void prepare(std::int64_t step, const BatchSource& next);
   void queue_micro_batches(std::int64_t step);
   void queue_update(const UpdateSettings& settings);
+  void read_scaling(Step& step);
   void queue_rest(std::int64_t step, const UpdateSettings& settings);
   const BatchShape& shape_of(std::int64_t step, std::int64_t micro) const {
     return inputs_.of(step, first_micro(size_, mesh_) + micro);
@@ -91,8 +102,9 @@ class Trainer {
   std::vector<Group> talking_;        // the groups that calls may be in flight on
   Tensor losses_;                     // f64 [accumulation], sums of nats
   std::vector<StagedBatch> batches_;  // one per micro-batch, where this rank reads them
-  // What is read of a step, on the host: as losses_, and f64 [1].
-  Tensor read_losses_, read_norm_;
+  // What is read of a step, on the host: as losses_, f64 [1], and as OptimizerStep::loss_scale().
+  Tensor read_losses_, read_norm_, read_scale_;
+  Scaling scaling_;
   std::int64_t targets_ = 0;  // of this rank's micro-batches
   std::int64_t steps_ = 0;    // by this trainer
   std::string why_not_captured_;

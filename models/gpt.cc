@@ -153,7 +153,7 @@ Var Gpt::block(std::size_t index, const Var& x, const Rows& rows, const Pass& pa
   const Var a = pass.recompute_attention ? Tape::recompute(normed, attention) : attention(normed);
   const auto [y, normed_y] =
       block.norm2(x, a, p, dropout_key(pass, block.name + ".attn"), rows.outside);
-  const Var m = mlp(block, normed_y, rows, cache);
+  const Var m = mlp(block, normed_y, rows, pass, cache);
   return dropout_add(y, m, p, dropout_key(pass, block.name + ".mlp"), rows.outside);
 }
 
@@ -168,11 +168,12 @@ Var Gpt::attend(const GptBlock& block, const Var& x, const Rows& rows, KvCache* 
   return block.out(ring_attention(qkv, rows.shape, cp_));
 }
 
-Var Gpt::mlp(const GptBlock& block, const Var& x, const Rows& rows, KvCache* cache) const {
+Var Gpt::mlp(const GptBlock& block, const Var& x, const Rows& rows, const Pass& pass,
+             KvCache* cache) const {
   const Scope scope(x.device(), "mlp");
   if (const auto* dense = std::get_if<Mlp>(&block.mlp)) return (*dense)(x);
   const Experts& experts = std::get<Experts>(block.mlp);
-  if (!cache) return experts(x, rows.outside);
+  if (!cache) return experts(x, rows.outside, /*drop=*/true, pass.loss_scale);
   require(experts.ep.size() == 1, "tokens are generated on one rank, not on ep ",
           experts.ep.size());
   // What is generated must not depend on how many tokens are read at a time.

@@ -79,7 +79,7 @@ class Gpt final : public Model {
   Var embed(const Var& tokens, const Rows&, const Pass&) const;
   Var block(std::size_t index, const Var& x, const Rows&, const Pass&, KvCache*) const;
   Var attend(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
-  Var mlp(const GptBlock&, const Var& x, const Rows&, KvCache*) const;
+  Var mlp(const GptBlock&, const Var& x, const Rows&, const Pass&, KvCache*) const;
   Var head(const Var& hidden) const;
 
   GptConfig config_;

@@ -19,6 +19,7 @@ struct Pass {
   bool recompute_attention = false;  // backward runs attention again: its activations are not kept
   std::uint64_t seed = 0;
   Tensor step{};                  // i64 [1], the optimizer's step, where there is dropout
+  Tensor loss_scale{};            // f64 [1], of the loss's gradient, where that is scaled
   std::int64_t first_sample = 0;  // of this micro-batch, within the step's global batch
 };
 

@@ -162,7 +162,7 @@ void Pipeline::run(const Step& step) {
     const Program running(device_, program, a.micro);
     if (a.kind == ActionKind::compute) stage_at(a.stage)->turns = planned.fused;
     play(a, step);
-    if (planned.fused) backward(*stage_at(a.stage), a.micro);
+    if (planned.fused) backward(*stage_at(a.stage), a.micro, step);
   }
 }
 
@@ -172,7 +172,7 @@ void Pipeline::play(const Action& a, const Step& step) {
     case ActionKind::compute: {
       Stage& stage = *stage_at(a.stage);
       if (a.phase == Phase::forward) return forward(stage, a.micro, step);
-      return a.phase == Phase::backward ? backward(stage, a.micro) : weights(stage, a.micro);
+      return a.phase == Phase::backward ? backward(stage, a.micro, step) : weights(stage, a.micro);
     }
     case ActionKind::post_receive:
       return post_receive(a, step.shape(a.micro));
@@ -202,11 +202,11 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
   hand_on_outputs(stage, micro, values, step.losses);
 }
 
-void Pipeline::backward(Stage& stage, int micro) {
+void Pipeline::backward(Stage& stage, int micro, const Step& step) {
   Flight& flight = stage.flights.at(micro);
   std::vector<Tape::Root> roots;
   for (const auto& [part, grad] : flight.outputs)
-    roots.push_back({grad, gradient_of(stage, part, micro)});
+    roots.push_back({grad, gradient_of(stage, part, micro, step)});
   flight.outputs.clear();
   if (layout_.schedule.split) {
     flight.tape.backward_inputs(std::move(roots));

@@ -87,7 +87,7 @@ class Pipeline {
 
   void forward(Stage&, int micro, const Step&);
   void infer(Stage&, const Batch&);
-  void backward(Stage&, int micro);
+  void backward(Stage&, int micro, const Step&);
   void weights(Stage&, int micro);
   void post_receive(const Action&, const BatchShape& shape);
   void send(const Action&);
@@ -96,7 +96,7 @@ class Pipeline {
   std::map<int, Tensor> take_values(const Stage&, int micro);
   void hand_on(const Stage&, Phase, int micro, const std::map<int, Tensor>& values);
   void hand_on_outputs(const Stage&, int micro, std::map<int, Var>& values, const Tensor& losses);
-  Tensor gradient_of(const Stage&, int part, int micro);
+  Tensor gradient_of(const Stage&, int part, int micro, const Step&);
   void run_stage(Stage&, std::map<int, Var>& values, const Batch&, const Pass&);
   Var run_part(Stage&, int part, const std::vector<Var>&, const Batch&, const Pass&);
   std::vector<int> crossing(int from, int to) const;

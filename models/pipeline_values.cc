@@ -34,8 +34,9 @@ std::map<int, Tensor> Pipeline::take_values(const Stage& stage, int micro) {
 
 // The sum over the stages that read the value, the last first: the bits of one tape, unless a stage
 // before the last has several parts that read it, whose sum comes as one number.
-Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro) {
-  if (part + 1 == std::ssize(parts_)) return one_;
+Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro, const Step& step) {
+  if (part + 1 == std::ssize(parts_))
+    return step.pass.loss_scale.defined() ? step.pass.loss_scale : one_;
   Tensor sum;
   const std::vector<int> readers = layout_.graph.readers()[at(stage.index)];
   for (auto reader = readers.rbegin(); reader != readers.rend(); ++reader) {

@@ -10,6 +10,7 @@ template <class T>
 void adamw(Cpu, std::span<const AdamWArrays<T>> arrays, const AdamW& f,
            const AdamWFactors& factors) {
   using A = acc_t<T>;
+  if (*factors.grad_scale == 0) return;
   const Blocks blocks(arrays);
   const double lr = factors.rates[0], bias1 = factors.rates[1], bias2 = factors.rates[2];
   const auto scale = static_cast<A>(*factors.grad_scale), beta2 = static_cast<A>(f.beta2),

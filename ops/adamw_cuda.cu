@@ -59,6 +59,7 @@ __global__ void __launch_bounds__(kThreads)
     adamw_kernel(const cuda::ArrayList<AdamWArrays<T>> list, AdamW settings, AdamWFactors factors) {
   using A = acc_t<T>;
   constexpr int N = cuda::kVector<A>;
+  if (*factors.grad_scale == 0) return;
   const Update<A> f(settings, factors);
   for (int b = static_cast<int>(blockIdx.x); b < list.first[list.count];
        b += static_cast<int>(gridDim.x)) {

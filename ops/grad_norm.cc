@@ -44,15 +44,17 @@ void sum_squares(std::span<const Tensor> tensors, const Tensor& sum) {
 }
 
 void clip_scale(const Tensor& sum, const Tensor& inv_count, double max_norm, const Tensor& scale,
-                const Tensor& norm) {
+                const Tensor& norm, const Tensor& loss_scale) {
   check_sum("clip_scale", sum);
   check_scalar("clip_scale", "inv_count", inv_count);
   check_scalar("clip_scale", "scale", scale);
   check_scalar("clip_scale", "norm", norm);
+  if (loss_scale.defined()) check_scalar("clip_scale", "loss_scale", loss_scale);
   require(max_norm >= 0, "clip_scale: max_norm ", max_norm);
-  const Cost cost{.flops = 6, .bytes = static_cast<double>(sum.bytes() + 24)};
+  const Cost cost{.flops = 7, .bytes = static_cast<double>(sum.bytes() + 32)};
   launch(scale.device(), "clip_scale", cost, [&](auto device) {
-    kernels::clip_scale(device, sum.data<std::int64_t>(), inv_count.data<double>(), max_norm,
+    kernels::clip_scale(device, sum.data<std::int64_t>(), inv_count.data<double>(),
+                        loss_scale.defined() ? loss_scale.data<double>() : nullptr, max_norm,
                         scale.data<double>(), norm.data<double>());
   });
 }

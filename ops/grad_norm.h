@@ -13,14 +13,16 @@ namespace fusor::ops {
 // tensors are of one floating dtype.
 void sum_squares(std::span<const Tensor> tensors, const Tensor& sum);
 
-// Of gradients that are sums over 1 / inv_count items, with squares that add up to `sum`:
-//   norm  = inv_count sqrt(sum)                            of their mean
-//   scale = inv_count min(1, max_norm / (norm + 1e-6))     what to multiply them by
-// A max_norm of 0 does not clip. A norm that is not a number makes scale one too. inv_count, scale
-// and norm f64 [1].
+// Of gradients that are sums over 1 / inv_count items of losses times loss_scale, with squares that
+// add up to `sum`:
+//   unit  = inv_count / loss_scale
+//   norm  = unit sqrt(sum)                            of the mean loss's gradient
+//   scale = unit min(1, max_norm / (norm + 1e-6))     what to multiply the gradients by
+// A max_norm of 0 does not clip. A norm that is not a number makes scale 0: no update. All f64 [1];
+// loss_scale may be undefined, which is 1.
 // Pascanu et al., "On the difficulty of training recurrent neural networks", ICML 2013, as in
 // torch.nn.utils.clip_grad_norm_.
 void clip_scale(const Tensor& sum, const Tensor& inv_count, double max_norm, const Tensor& scale,
-                const Tensor& norm);
+                const Tensor& norm, const Tensor& loss_scale = {});
 
 }  // namespace fusor::ops

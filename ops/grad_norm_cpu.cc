@@ -48,12 +48,12 @@ void sum_squares(Cpu, std::span<const std::span<const T>> arrays, std::int64_t* 
   });
 }
 
-void clip_scale(Cpu, const std::int64_t* sum, const double* count, double max_norm, double* scale,
-                double* norm) {
-  const double inv_count = *count;
-  *norm = std::sqrt(ExactSum::value(sum)) * inv_count;
+void clip_scale(Cpu, const std::int64_t* sum, const double* inv_count, const double* loss_scale,
+                double max_norm, double* scale, double* norm) {
+  const double unit = loss_scale ? *inv_count / *loss_scale : *inv_count;
+  *norm = std::sqrt(ExactSum::value(sum)) * unit;
   const double clip = max_norm / (*norm + 1e-6);
-  *scale = max_norm == 0 || clip > 1 ? inv_count : inv_count * clip;
+  *scale = std::isnan(*norm) ? 0 : max_norm == 0 || clip > 1 ? unit : unit * clip;
 }
 
 template void sum_squares(Cpu, std::span<const std::span<const double>>, std::int64_t*);

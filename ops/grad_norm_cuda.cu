@@ -120,12 +120,14 @@ __global__ void __launch_bounds__(kThreads)
   add_block_to(sum, of_block);
 }
 
-__global__ void clip_kernel(const std::int64_t* sum, const double* count, double max_norm,
-                            double* scale, double* norm) {
-  const double inv_count = *count, mean = sqrt(ExactSum::value(sum)) * inv_count;
+__global__ void clip_kernel(const std::int64_t* sum, const double* inv_count,
+                            const double* loss_scale, double max_norm, double* scale,
+                            double* norm) {
+  const double unit = loss_scale ? *inv_count / *loss_scale : *inv_count;
+  const double mean = sqrt(ExactSum::value(sum)) * unit;
   const double clip = max_norm / (mean + 1e-6);
   *norm = mean;
-  *scale = max_norm == 0 || clip > 1 ? inv_count : inv_count * clip;
+  *scale = mean != mean ? 0 : max_norm == 0 || clip > 1 ? unit : unit * clip;
 }
 
 }  // namespace
@@ -143,9 +145,10 @@ void sum_squares(Cuda on, std::span<const std::span<const T>> arrays, std::int64
   });
 }
 
-void clip_scale(Cuda on, const std::int64_t* sum, const double* inv_count, double max_norm,
-                double* scale, double* norm) {
-  cuda::run(on, {.blocks = 1, .threads = 1}, clip_kernel, sum, inv_count, max_norm, scale, norm);
+void clip_scale(Cuda on, const std::int64_t* sum, const double* inv_count, const double* loss_scale,
+                double max_norm, double* scale, double* norm) {
+  cuda::run(on, {.blocks = 1, .threads = 1}, clip_kernel, sum, inv_count, loss_scale, max_norm,
+            scale, norm);
 }
 
 template void sum_squares(Cuda, std::span<const std::span<const double>>, std::int64_t*);

@@ -13,10 +13,10 @@ void sum_squares(Cpu, std::span<const std::span<const T>> arrays, std::int64_t* 
 template <class T>
 void sum_squares(Cuda, std::span<const std::span<const T>> arrays, std::int64_t* sum);
 
-// inv_count, scale, norm [1].
-void clip_scale(Cpu, const std::int64_t* sum, const double* inv_count, double max_norm,
-                double* scale, double* norm);
-void clip_scale(Cuda, const std::int64_t* sum, const double* inv_count, double max_norm,
-                double* scale, double* norm);
+// inv_count, loss_scale, scale, norm [1]; loss_scale may be null.
+void clip_scale(Cpu, const std::int64_t* sum, const double* inv_count, const double* loss_scale,
+                double max_norm, double* scale, double* norm);
+void clip_scale(Cuda, const std::int64_t* sum, const double* inv_count, const double* loss_scale,
+                double max_norm, double* scale, double* norm);
 
 }  // namespace fusor::ops::kernels

@@ -32,8 +32,10 @@ void weights_backward(const Tensor& dweights, const Tensor& logits, const Tensor
       ops::kernels::router_weights_backward(
           device, logits.dim(0), logits.dim(1), choices.dim(1), dweights.data<A>(),
           logits.data<A>(), choices.data<std::int32_t>(),
-          balance.counts.defined() ? balance.counts.data<std::int32_t>() : nullptr,
-          balance.coefficient, dlogits.data<A>(), add);
+          {balance.counts.defined() ? balance.counts.data<std::int32_t>() : nullptr,
+           balance.coefficient,
+           balance.loss_scale.defined() ? balance.loss_scale.data<double>() : nullptr},
+          dlogits.data<A>(), add);
     });
   });
 }
@@ -61,6 +63,10 @@ Var router_weights(const Var& logits, const Tensor& choices, const Balance& bala
           choices.dtype());
   require(!balance.counts.defined() || balance.counts.shape() == Shape{lv.dim(1)},
           "router_weights: logits ", lv.shape(), " but counts ", balance.counts.shape());
+  require(!balance.loss_scale.defined() ||
+              (balance.loss_scale.size() == 1 && balance.loss_scale.dtype() == DType::f64),
+          "router_weights: loss_scale ", balance.loss_scale.shape(), " ",
+          balance.loss_scale.dtype());
   Tensor weights(choices.shape(), lv.dtype(), lv.device());
   launch(lv.device(), "router_weights", router_cost(lv, choices.dim(1), 1), [&](auto device) {
     on_logits(lv.dtype(), [&]<class A> {

@@ -17,6 +17,7 @@ Tensor top_k(const Tensor& logits, std::int64_t k);
 struct Balance {
   Tensor counts;           // [E] i32: how often each expert is chosen; undefined: no balance
   double coefficient = 0;  // of the loss
+  Tensor loss_scale{};     // f64 [1]: of the loss's gradient, where that is scaled
 };
 
 // weights[n,j] = e^logits[n,c_j] / sum_i e^logits[n,c_i]   with c_1 .. c_k = choices[n,:]:

@@ -57,9 +57,11 @@ void weights_backward_row(std::int64_t experts, std::int64_t k, const A* dweight
 }
 
 // The balance loss's gradient of expert e's probability is that times counts[e].
-double pull_of(std::int64_t experts, const std::int32_t* counts, double coefficient) {
-  const auto all = counts ? std::accumulate(counts, counts + experts, std::int64_t{0}) : 0;
-  return all > 0 ? coefficient * static_cast<double>(experts) / static_cast<double>(all) : 0;
+double pull_of(std::int64_t experts, const Pull& of) {
+  const auto all = of.counts ? std::accumulate(of.counts, of.counts + experts, std::int64_t{0}) : 0;
+  const double size =
+      all > 0 ? of.coefficient * static_cast<double>(experts) / static_cast<double>(all) : 0;
+  return of.loss_scale ? size * *of.loss_scale : size;
 }
 
 }  // namespace
@@ -94,14 +96,14 @@ void router_weights(Cpu, std::int64_t rows, std::int64_t experts, std::int64_t k
 template <class A>
 void router_weights_backward(Cpu, std::int64_t rows, std::int64_t experts, std::int64_t k,
                              const A* dweights, const A* logits, const std::int32_t* choices,
-                             const std::int32_t* counts, double coefficient, A* dlogits, bool add) {
-  const auto pull = static_cast<A>(pull_of(experts, counts, coefficient));
+                             const Pull& of, A* dlogits, bool add) {
+  const auto pull = static_cast<A>(pull_of(experts, of));
   const auto row = [=](std::int64_t r, A* p, A* chosen, A* d) {
     const A* l = logits + r * experts;
     softmax(experts, l, p);
     std::fill_n(d, experts, A(0));
     weights_backward_row(experts, k, dweights + r * k, l, choices + r * k, p, chosen, d);
-    const auto balance = [=](std::int64_t e) { return pull * static_cast<A>(counts[e]); };
+    const auto balance = [=](std::int64_t e) { return pull * static_cast<A>(of.counts[e]); };
     if (pull != 0) softmax_backward(experts, p, balance, d);
     A* to = dlogits + r * experts;
     for (std::int64_t e = 0; e < experts; ++e) to[e] = (add ? to[e] : 0) + d[e];
@@ -118,8 +120,7 @@ void router_weights_backward(Cpu, std::int64_t rows, std::int64_t experts, std::
   template void router_weights(Cpu, std::int64_t, std::int64_t, std::int64_t, const A*,          \
                                const std::int32_t*, A*);                                         \
   template void router_weights_backward(Cpu, std::int64_t, std::int64_t, std::int64_t, const A*, \
-                                        const A*, const std::int32_t*, const std::int32_t*,      \
-                                        double, A*, bool);
+                                        const A*, const std::int32_t*, const Pull&, A*, bool);
 FUSOR_TOP_K_ROUTER(double)
 FUSOR_TOP_K_ROUTER(float)
 #undef FUSOR_TOP_K_ROUTER

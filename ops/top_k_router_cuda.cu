@@ -120,29 +120,29 @@ __global__ void weights_kernel(std::int64_t rows, std::int64_t experts, std::int
 
 // The balance loss's gradient of expert e's probability is that times counts[e].
 template <class A>
-__device__ A pull_of(std::int64_t experts, const std::int32_t* counts, double coefficient) {
-  if (counts == nullptr) return 0;
+__device__ A pull_of(std::int64_t experts, const Pull& of) {
+  if (of.counts == nullptr) return 0;
   std::int64_t all = 0;
-  for (std::int64_t e = lane_of(); e < experts; e += kWarp) all += counts[e];
+  for (std::int64_t e = lane_of(); e < experts; e += kWarp) all += of.counts[e];
   all = warp_sum(all);
-  return all > 0
-             ? static_cast<A>(coefficient * static_cast<double>(experts) / static_cast<double>(all))
-             : A(0);
+  const double size =
+      all > 0 ? of.coefficient * static_cast<double>(experts) / static_cast<double>(all) : 0;
+  return static_cast<A>(of.loss_scale ? size * *of.loss_scale : size);
 }
 
 template <class A>
 __global__ void weights_backward_kernel(std::int64_t rows, std::int64_t experts, std::int64_t k,
                                         const A* dweights, const A* logits,
-                                        const std::int32_t* choices, const std::int32_t* counts,
-                                        double coefficient, A* dlogits, bool add) {
+                                        const std::int32_t* choices, Pull of, A* dlogits,
+                                        bool add) {
   const std::int64_t r = row_of_warp();
   if (r >= rows) return;  // a whole warp
   const A *row = logits + r * experts, *dw = dweights + r * k;
   const std::int32_t* chosen = choices + r * k;
-  const A pull = pull_of<A>(experts, counts, coefficient);
+  const A pull = pull_of<A>(experts, of);
   // The gradient of all probabilities: the pull, and with k = 1 that of the one weight.
   const auto dp = [=](std::int64_t e) {
-    return (pull != 0 ? pull * static_cast<A>(counts[e]) : A(0)) +
+    return (pull != 0 ? pull * static_cast<A>(of.counts[e]) : A(0)) +
            (k == 1 && e == chosen[0] ? dw[0] : A(0));
   };
   const auto p = softmax_of(experts, row);
@@ -179,9 +179,9 @@ void router_weights(Cuda on, std::int64_t rows, std::int64_t experts, std::int64
 template <class A>
 void router_weights_backward(Cuda on, std::int64_t rows, std::int64_t experts, std::int64_t k,
                              const A* dweights, const A* logits, const std::int32_t* choices,
-                             const std::int32_t* counts, double coefficient, A* dlogits, bool add) {
+                             const Pull& of, A* dlogits, bool add) {
   cuda::run(on, grid_of(rows), weights_backward_kernel<A>, rows, experts, k, dweights, logits,
-            choices, counts, coefficient, dlogits, add);
+            choices, of, dlogits, add);
 }
 
 #define FUSOR_TOP_K_ROUTER(A)                                                                     \
@@ -189,8 +189,7 @@ void router_weights_backward(Cuda on, std::int64_t rows, std::int64_t experts, s
   template void router_weights(Cuda, std::int64_t, std::int64_t, std::int64_t, const A*,          \
                                const std::int32_t*, A*);                                          \
   template void router_weights_backward(Cuda, std::int64_t, std::int64_t, std::int64_t, const A*, \
-                                        const A*, const std::int32_t*, const std::int32_t*,       \
-                                        double, A*, bool);
+                                        const A*, const std::int32_t*, const Pull&, A*, bool);
 FUSOR_TOP_K_ROUTER(double)
 FUSOR_TOP_K_ROUTER(float)
 #undef FUSOR_TOP_K_ROUTER

@@ -22,14 +22,21 @@ template <class A>
 void router_weights(Cuda, std::int64_t rows, std::int64_t experts, std::int64_t k, const A* logits,
                     const std::int32_t* choices, A* weights);
 
-// dlogits [rows, experts] = (add ? dlogits : 0) + d. counts [experts] may be null: no balance.
+// counts [experts] may be null: no balance; loss_scale [1] may be null: 1.
+struct Pull {
+  const std::int32_t* counts;
+  double coefficient;
+  const double* loss_scale;
+};
+
+// dlogits [rows, experts] = (add ? dlogits : 0) + d
 template <class A>
 void router_weights_backward(Cpu, std::int64_t rows, std::int64_t experts, std::int64_t k,
                              const A* dweights, const A* logits, const std::int32_t* choices,
-                             const std::int32_t* counts, double coefficient, A* dlogits, bool add);
+                             const Pull&, A* dlogits, bool add);
 template <class A>
 void router_weights_backward(Cuda, std::int64_t rows, std::int64_t experts, std::int64_t k,
                              const A* dweights, const A* logits, const std::int32_t* choices,
-                             const std::int32_t* counts, double coefficient, A* dlogits, bool add);
+                             const Pull&, A* dlogits, bool add);
 
 }  // namespace fusor::ops::kernels

@@ -76,7 +76,8 @@ Experts::Experts(const std::string& name, const ExpertsShape& s, double up_std, 
       up(make_up(name, s, up_std, m)),
       down(make_down(name, s, down_std, m)) {}
 
-Var Experts::operator()(const Var& x, const RowMap& part, bool drop) const {
+Var Experts::operator()(const Var& x, const RowMap& part, bool drop,
+                        const Tensor& loss_scale) const {
   const Var rows = region.enter(x);
   RowMap map = part;
   map.first_row = 0;
@@ -89,8 +90,8 @@ Var Experts::operator()(const Var& x, const RowMap& part, bool drop) const {
   const Tensor all = all_reduced(global_choices(choices, map), cp, "choices", ReduceOp::max);
   const Routing routing = route_tokens(all, n, map, shape.experts, capacity);
   // What flows back to the logits is a share of each rank of tp, and so is the balance's pull.
-  const Var weights =
-      router_weights(logits, choices, {routing.counts, shape.balance_loss / region.tp.size()});
+  const Balance balance{routing.counts, shape.balance_loss / region.tp.size(), loss_scale};
+  const Var weights = router_weights(logits, choices, balance);
   Var y = expert_combine(run(expert_dispatch(rows, routing)), weights, routing);
   return region.leave(std::move(y));
 }

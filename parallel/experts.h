@@ -42,7 +42,9 @@ struct Experts {
 
   // x [n, width], the rows of `rows`; under sequence parallelism n is this rank's part of them.
   // drop = false: capacity without limit (generating text).
-  Var operator()(const Var& x, const RowMap& rows, bool drop = true) const;
+  // loss_scale: of the loss's gradient (ops/top_k_router.h).
+  Var operator()(const Var& x, const RowMap& rows, bool drop = true,
+                 const Tensor& loss_scale = {}) const;
   void visit(const Visitor& f) { f(router), f(up), f(down); }
 
  private:

@@ -3,21 +3,28 @@
 #include <algorithm>
 
 #include "ops/add.h"
+#include "ops/fill.h"
 #include "ops/grad_norm.h"
+#include "ops/loss_scale.h"
 #include "ops/running_mean.h"
 #include "runtime/copy.h"
 
 namespace fusor {
 
-OptimizerStep::OptimizerStep(std::vector<ParameterStore*> stores, const Mesh& mesh,
-                             const Device& device)
-    : stores_(std::move(stores)), mesh_(mesh), device_(device) {
+OptimizerStep::OptimizerStep(std::vector<ParameterStore*> stores, const LossScaling& scaling,
+                             const Mesh& mesh, const Device& device)
+    : stores_(std::move(stores)), mesh_(mesh), device_(device), scaling_(scaling) {
   const Owned owned(device, Owner::optimizer);
   const Scope scope(device, "update");
   sum_squares_ = Tensor({ops::ExactSum::kLimbs}, DType::i64, device);
   grad_scale_ = Tensor({1}, DType::f64, device);
   grad_norm_ = Tensor({1}, DType::f64, device);
   numbers_ = Tensor({1 + ops::kAdamWRates}, DType::f64, device);
+  if (scaling.scale > 0) {
+    loss_scale_ = Tensor({ops::kLossScaleState}, DType::f64, device);
+    ops::fill(loss_scale_.rows(0, 1), scaling.scale);
+    ops::fill(loss_scale_.rows(1, 2), 0);
+  }
   prepared_ = Tensor(numbers_.shape(), DType::f64, Device::staging(device));
 }
 
@@ -119,7 +126,9 @@ void OptimizerStep::clip(double max_norm) {
         if (range.slot->parameter->running_rate == 0) own.push_back(range.of(bucket.gradient));
   ops::sum_squares(own, sum_squares_);
   mesh_.world->all_reduce(sum_squares_, ReduceOp::sum, "gradients/norm").wait();
-  ops::clip_scale(sum_squares_, numbers_.rows(0, 1), max_norm, grad_scale_, grad_norm_);
+  ops::clip_scale(sum_squares_, numbers_.rows(0, 1), max_norm, grad_scale_, grad_norm_,
+                  loss_scale_.defined() ? loss_scale_.rows(0, 1) : Tensor());
+  if (scaling_.patience > 0) ops::adapt_loss_scale(grad_norm_, loss_scale_, scaling_.patience);
 }
 
 void OptimizerStep::update(const ParameterStore& store, const Bucket& bucket,

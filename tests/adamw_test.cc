@@ -91,6 +91,17 @@ TEST(AdamW, ElementsOfAWeightDoNotDependOnTheOthers) {
   EXPECT_NEAR(at(weight, last), at(all.weight, last), 1e-6);
 }
 
+TEST(AdamW, AGradScaleOfZeroLeavesAllAsItIs) {
+  const Tensor weight = noise({100}, DType::f32, 1), grad = noise({100}, DType::f32, 2);
+  set(grad, 7, INFINITY);
+  const std::vector<AdamWTensor> one{zero_state(weight, grad, 0.1)};
+  const std::vector<double> before = doubles(weight);
+  adamw(one, {}, rates({}, 0.02, 1), scalar(0));
+  EXPECT_EQ(doubles(weight), before);
+  EXPECT_THAT(doubles(one[0].m), testing::Each(0));
+  EXPECT_THAT(doubles(one[0].v), testing::Each(0));
+}
+
 TEST(AdamW, ThreadsChangeNoBit) {
   const int before = omp_get_max_threads();
   std::vector<std::vector<AdamWTensor>> runs;

@@ -87,7 +87,7 @@ std::vector<double> losses(const std::string& split, int stages, int ranks, Sche
                       lay_out(model, parse_split(split, names, stages), kind, ranks, kMicros),
                       {.compute = DType::f64, .reduce = Reduce::exact, .micros = kMicros},
                       RecomputePlan{}, mesh, device);
-    OptimizerStep optimizer(pipeline.stores(), mesh, device);
+    OptimizerStep optimizer(pipeline.stores(), {}, mesh, device);
     for (const ParameterStore* store : pipeline.stores()) store->initialize(3);
     const Tensor of_step({kMicros}, DType::f64, device);
     for (int step = 0; step < 2; ++step) {

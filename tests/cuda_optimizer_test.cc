@@ -7,6 +7,7 @@
 #include "ops/adamw.h"
 #include "ops/blocks.h"
 #include "ops/grad_norm.h"
+#include "ops/loss_scale.h"
 #include "runtime/copy.h"
 #include "tests/cuda_gpu.h"
 #include "tests/near.h"
@@ -89,12 +90,29 @@ TEST_F(CudaOptimizer, ClipsAsTheCpu) {
       const Tensor scale({1}, DType::f64, device), norm({1}, DType::f64, device);
       sum_squares(std::vector{gradients}, sum);
       clip_scale(sum, count, max_norm, scale, norm);
-      return std::vector{at(on_host(scale), 0), at(on_host(norm), 0)};
+      const Tensor scaled({1}, DType::f64, device);
+      clip_scale(sum, count, max_norm, scaled, norm, /*loss_scale=*/count);
+      return std::vector{at(on_host(scale), 0), at(on_host(scaled), 0), at(on_host(norm), 0)};
     };
     const Tensor gradients = gradient(1000, DType::f32, 5), count = noise({1}, DType::f64, 3);
     set(count, 0, 0.125);
     EXPECT_EQ(clipped(gpu, on_gpu(gradients), on_gpu(count)), clipped(Device(), gradients, count));
   }
+}
+
+TEST_F(CudaOptimizer, AdaptsTheScaleOfLossesAsTheCpu) {
+  const auto adapted = [](const Device& device) {
+    const Tensor state({kLossScaleState}, DType::f64, device), norm({1}, DType::f64, device);
+    fill(state, [](std::size_t i) { return i == 0 ? 64 : 0; });
+    std::vector<double> scales;
+    for (const double n : {1.0, 1.0, double{NAN}, 2.0, 1.0, 1.0}) {
+      fill(norm, [=](std::size_t) { return n; });
+      adapt_loss_scale(norm, state, 2);
+      scales.push_back(at(on_host(state), 0));
+    }
+    return scales;
+  };
+  EXPECT_EQ(adapted(gpu), adapted(Device()));
 }
 
 // A weight whose arrays lie on the CPU, and what AdamW makes of it.

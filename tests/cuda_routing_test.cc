@@ -82,7 +82,8 @@ Tensor logits_gradient(const Tensor& logits, std::int64_t k, const Device& devic
   const Var x = Var::input(on_device(logits, device), &tape, /*wants_grad=*/true);
   const Tensor choices = top_k(x.value(), k);
   const Tensor counts = noise_ids({logits.dim(1)}, 50, 3);
-  const Var y = router_weights(x, choices, {on_device(counts, device), 0.5});
+  const Tensor scale = cast(noise({1}, DType::f64, 6), DType::f64, device);
+  const Var y = router_weights(x, choices, {on_device(counts, device), 0.5, scale});
   tape.backward(y, on_device(noise(y.shape(), logits.dtype(), 4), device));
   return on_host(x.grad().tensor());
 }

@@ -56,7 +56,7 @@ TEST(SumSquares, ThreadsChangeNoBit) {
 struct Clipped {
   double scale, norm;
 };
-Clipped clipped(double sum, double inv_count, double max_norm) {
+Clipped clipped(double sum, double inv_count, double max_norm, double loss_scale = 0) {
   const Tensor limbs({ExactSum::kLimbs}, DType::i64), scale({1}, DType::f64), norm({1}, DType::f64);
   std::ranges::fill(limbs.host<std::int64_t>(), 0);
   ExactSum squares;
@@ -64,7 +64,9 @@ Clipped clipped(double sum, double inv_count, double max_norm) {
   squares.add_to(limbs.data<std::int64_t>());
   const Tensor count({1}, DType::f64);
   set(count, 0, inv_count);
-  clip_scale(limbs, count, max_norm, scale, norm);
+  const Tensor of_loss = loss_scale > 0 ? Tensor({1}, DType::f64) : Tensor();
+  if (of_loss.defined()) set(of_loss, 0, loss_scale);
+  clip_scale(limbs, count, max_norm, scale, norm, of_loss);
   return {at(scale, 0), at(norm, 0)};
 }
 
@@ -111,7 +113,20 @@ TEST(ClipScale, LeavesSmallGradientsAlone) {
 
 TEST(ClipScale, MaxNormOfZeroDoesNotClip) { EXPECT_EQ(clipped(64, 0.5, 0).scale, 0.5); }
 
-TEST(ClipScale, SpreadsWhatIsNotANumber) { EXPECT_TRUE(std::isnan(clipped(NAN, 0.5, 1).scale)); }
+TEST(ClipScale, UpdatesNothingByWhatIsNotANumber) {
+  for (const double max_norm : {0.0, 1.0}) {
+    const auto [scale, norm] = clipped(NAN, 0.5, max_norm);
+    EXPECT_EQ(scale, 0);
+    EXPECT_TRUE(std::isnan(norm));
+  }
+}
+
+TEST(ClipScale, UndoesTheScaleOfTheLoss) {
+  const auto [scale, norm] = clipped(64 * 1024 * 1024, 0.5, 1, 1024);
+  EXPECT_EQ(norm, 4);
+  EXPECT_DOUBLE_EQ(scale, 0.5 / 1024 / (4 + 1e-6));
+  EXPECT_EQ(clipped(64, 0.5, 0, 1024).scale, 0.5 / 1024);
+}
 
 }  // namespace
 }  // namespace fusor::ops

@@ -119,6 +119,25 @@ std::vector<Case> cases_of(Kind kind, const std::vector<std::vector<Family>>& gr
     for (const Family& family : families) cases.push_back({kind, family});
   return cases;
 }
+// Losses are scaled, and with them the pull of the experts' balance.
+TEST(LayoutMatrixOfF16, CopiesOfTheRunAreTheSameToTheBitAndNearF32) {
+  for (const Kind kind : {Kind::modern, Kind::sparse}) {
+    const auto trained = [&](DType dtype, const std::string& layout) {
+      Config config = config_of(kind, dtype, layout);
+      config.train.loss_scale = 64;
+      return run_trial(trial_of(config));
+    };
+    const TrialOutcome serial = trained(DType::f16, "");
+    for (const char* layout : {"dp=2", "dp=2,zero=3", "pp=2,schedule=zb_h1"})
+      expect_same_bits(trained(DType::f16, layout), serial);
+    const TrialOutcome f32 = trained(DType::f32, "");
+    for (std::size_t step = 0; step < f32.losses.size(); ++step) {
+      EXPECT_NEAR(serial.losses[step], f32.losses[step], 2e-3 * f32.losses[step]);
+      EXPECT_NEAR(serial.grad_norms[step], f32.grad_norms[step], 2e-2 * f32.grad_norms[step]);
+    }
+  }
+}
+
 std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.family.name; }
 
 INSTANTIATE_TEST_SUITE_P(Classic, LayoutMatrix,

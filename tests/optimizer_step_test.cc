@@ -73,7 +73,7 @@ Stepped stepped(const MeshShape& shape, int zero) {
         {weights.all()},
         {.compute = DType::f64, .zero = zero, .reduce = Reduce::exact, .micros = 4 / shape.dp},
         mesh, Device::heap(true));
-    OptimizerStep step({&store}, mesh, Device());
+    OptimizerStep step({&store}, {}, mesh, Device());
     store.initialize(3);
     for (std::int64_t i = 0; i < 4 / shape.dp; ++i) {
       store.begin_micro(i);
@@ -138,6 +138,48 @@ TEST(OptimizerStep, BitsDependNeitherOnDataParallelismNorOnZero) {
   for (const auto& [name, values] : one.state)
     for (std::size_t i = 0; i < values.size(); ++i)
       ASSERT_NEAR(split.state.at(name)[i], values[i], 1e-12) << name;
+}
+
+// What the loss's scale multiplies is divided by it again; an overflow on one rank stops all.
+TEST(OptimizerStep, SkipsWhatOverflowedAndHalvesTheScale) {
+  run_ranks(2, [&](World& world) {
+    const Mesh mesh = Mesh::over(world.group(), {.dp = 2});
+    Parameter p{"p", {70}, {.std = 1}};
+    ParameterStore store({{&p}}, {.zero = 2, .reduce = Reduce::exact}, mesh, Device::heap(true));
+    OptimizerStep step({&store}, {.scale = 64, .patience = 2}, mesh, Device());
+    store.initialize(3);
+    const auto values = [&] {
+      std::vector<double> all;
+      for (const StateBox& box : store.state(true)) {
+        const std::vector<double> part = doubles(box.tensor);
+        all.insert(all.end(), part.begin(), part.end());
+      }
+      return all;
+    };
+    const auto update = [&](double gradient) {
+      store.begin_micro(0);
+      Tape tape;
+      const Var y = record(
+          Tensor({1}, DType::f32), {Var::input(Tensor({1}, DType::f32), &tape, true), p.var},
+          [](const Tensor&) {},
+          [&](const Tensor&) {
+            p.var.grad().accumulate(
+                [&](const Tensor& to, bool) { fill(to, [&](std::size_t) { return gradient; }); });
+          });
+      tape.backward(y, Tensor({1}, DType::f32));
+      store.end_micro(0);
+      step.run({.lr = 0.1}, 1);
+      return at(step.loss_scale(), 0);
+    };
+    const std::vector<double> before = values();
+    EXPECT_EQ(update(world.rank() == 1 ? INFINITY : 1), 32);
+    EXPECT_EQ(values(), before);
+    EXPECT_TRUE(std::isnan(at(step.grad_norm(), 0)));
+    EXPECT_EQ(update(16), 32);
+    EXPECT_NE(values(), before);
+    EXPECT_NEAR(at(step.grad_norm(), 0), std::sqrt(70), 1e-6);  // 2 x 16 / 32
+    EXPECT_EQ(update(16), 64);
+  });
 }
 
 }  // namespace

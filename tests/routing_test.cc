@@ -68,5 +68,23 @@ TEST(Capacity, IsTheShareOfAnExpertRoundedUp) {
   EXPECT_EQ(expert_capacity(0, 10, 2, 8), 10);
 }
 
+// A power of two, so that it changes no digit.
+TEST(Balance, PullsAsHardAsTheLossIsScaled) {
+  const auto gradient = [](double scale) {
+    Tape tape;
+    const Var logits = Var::input(noise({9, 5}, DType::f32, 1), &tape, /*wants_grad=*/true);
+    const Tensor choices = top_k(logits.value(), 2), of_loss({1}, DType::f64);
+    set(of_loss, 0, scale);
+    const Var y = router_weights(logits, choices, {noise_ids({5}, 9, 2), 0.3, of_loss});
+    const Tensor dy = noise(y.shape(), DType::f32, 3);
+    fill(dy, [&, d = doubles(dy)](std::size_t i) { return scale * d[i]; });
+    tape.backward(y, dy);
+    std::vector<double> d = doubles(logits.grad().tensor());
+    for (double& element : d) element /= scale;
+    return d;
+  };
+  EXPECT_EQ(gradient(1024), gradient(1));
+}
+
 }  // namespace
 }  // namespace fusor

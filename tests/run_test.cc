@@ -91,6 +91,28 @@ TEST_F(Runs, EvaluationComputesInAnyDtype) {
   EXPECT_NEAR(loss("f16"), exact, 3e-3);
 }
 
+TEST_F(Runs, F16TrainsAsF32DoesOnAnyRanksAndResumed) {
+  const std::string constant = "--optimizer.schedule=constant --optimizer.lr=2e-3 --train.steps=";
+  const std::string f16 = "--train.dtype=f16 " + constant;
+  fusor(train("f32", constant + "40"));
+  fusor(train("scaled", "--train.loss_scale=256 " + f16 + "40"));
+  EXPECT_NEAR(metrics("scaled").at(40), metrics("f32").at(40), 1e-3);
+  EXPECT_THAT(fusor(train("f16", f16 + "40")),
+              HasSubstr("step 1 skipped: gradients overflowed, loss scale now 16384"));
+  fusor(train("np2", f16 + "15"), 2);
+  fusor(train("np2", f16 + "40"), 2);
+  EXPECT_EQ(metrics("np2"), metrics("f16"));
+  EXPECT_EQ(tensors("np2", 40), tensors("f16", 40));
+}
+
+TEST_F(Runs, AStepWhoseGradientsOverflowChangesNothing) {
+  const std::string all =
+      "--train.dtype=f16 --train.steps=3 --optimizer.warmup_steps=0 --checkpoint.every=1 ";
+  EXPECT_THAT(fusor(train("run", all + "--checkpoint.keep_last=0 --train.loss_scale=1e9"), 2),
+              HasSubstr("step 3 skipped: gradients overflowed, loss scale now 1e+09"));
+  EXPECT_EQ(tensors("run", 3), tensors("run", 1));
+}
+
 TEST_F(Runs, AResumedRunTellsWhatChanged) {
   fusor(train("run", "--train.steps=6"));
   const std::string same = fusor(train("run", "--train.steps=7"));
