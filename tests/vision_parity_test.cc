@@ -76,7 +76,7 @@ void check(const std::string& name, Model& model, DType dtype) {
   fill(share, [](std::size_t) { return 1.0 / kBatch; });
   tape.backward(loss, share);
   store.end_micro(0);
-  OptimizerStep step({&store}, Mesh(), Device());
+  OptimizerStep step({&store}, {}, Mesh(), Device());
   step.run({.lr = 0}, 1);
   const auto magnitude = [](double x) { return std::abs(x); };
   const auto expect_near = [&](const std::string& kind, const StateBox& got) {
