@@ -92,13 +92,21 @@ struct TrainConfig {
   std::int64_t sample_every = 0, sample_tokens = 128;
   std::string sample_prompt;
   std::int64_t early_stop_patience = 0;
+  std::string freeze;
   double early_stop_min_delta = 0;
   bool operator==(const TrainConfig&) const = default;
 };
 
+// What becomes of a weight that the checkpoint a new run begins with does not have, or has in
+// another shape.
+enum class OnMismatch : std::uint8_t { fail, fresh };
+
 struct CheckpointConfig {
   std::int64_t every = 0, keep_last = 2, keep_every = 0;
   std::string resume = "auto";  // auto, never, must, or the folder of a checkpoint
+  std::string begin_with;       // a checkpoint of another run, whose weights a new run begins with
+  std::string rename;
+  OnMismatch on_mismatch = OnMismatch::fail;
   bool operator==(const CheckpointConfig&) const = default;
 };
 

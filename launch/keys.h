@@ -78,6 +78,7 @@ void visit_train_keys(C& c, F&& f) {
   f(key("train.sample_every", "steps between samples of text (0: none)"), t.sample_every);
   f(key("train.sample_prompt", "what a sample goes on from"), t.sample_prompt);
   f(key("train.sample_tokens", "tokens of a sample", 1), t.sample_tokens);
+  f(key("train.freeze", "regular expression of parameters' names that are not trained"), t.freeze);
   f(key("train.early_stop_patience", "evaluations without improvement (0: off)"), t.early_stop_patience);
   f(key("train.early_stop_min_delta", "smallest drop in loss that counts"), t.early_stop_min_delta);
 }
@@ -97,6 +98,9 @@ void visit_keys(C& c, F&& f) {
   f(key("checkpoint.keep_every", "checkpoints at multiples of this step are kept for good (0: none)"),
     c.checkpoint.keep_every);
   f(key("checkpoint.resume", "auto, never, must, or the folder of a checkpoint"), c.checkpoint.resume);
+  f(key("checkpoint.begin_with", "checkpoint or run whose weights a new run begins with"), c.checkpoint.begin_with);
+  f(key("checkpoint.rename", "PATTERN=>TEXT; ... makes a weight's name here its name there, by regular expressions"), c.checkpoint.rename);
+  f(key("checkpoint.on_mismatch", "a weight that is not there, or of another shape: fail, or fresh: as drawn"), c.checkpoint.on_mismatch);
   f(key("log.dir", "folder of the run (empty: runs/ and the recipe's name)"), c.log.dir);
   f(key("log.every", "steps between lines of metrics.jsonl", 1), c.log.every);
   f(key("log.trace", "file for the spans of every rank, as Perfetto shows them; empty: none"), c.log.trace);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <iomanip>
+#include <set>
 #include <sstream>
 
 #include "io/checkpoint_folder.h"
@@ -14,6 +15,7 @@
 #include "launch/signals.h"
 #include "launch/stages.h"
 #include "launch/together.h"
+#include "launch/transfer.h"
 #include "ops/attention_cudnn.h"
 #include "runtime/host_memory.h"
 #include "runtime/spans.h"
@@ -48,6 +50,19 @@ std::string about_attention(const Config& config, const Placement& placement) {
   if (placement.gpu < 0 || !is_half(config.train.dtype)) return "";
   const std::string why = ops::why_no_cudnn();
   return why.empty() ? "" : "warning: attention does without tensor cores: " + why;
+}
+
+// The lines of all ranks, each once.
+std::vector<std::string> lines_of_all(const Group& group, const std::vector<std::string>& mine,
+                                      const char* what) {
+  std::string text;
+  for (const std::string& line : mine) text += line + '\n';
+  std::set<std::string> all;
+  for (const std::string& of_rank : gather_texts(group, text, what)) {
+    std::istringstream lines(of_rank);
+    for (std::string line; std::getline(lines, line);) all.insert(line);
+  }
+  return {all.begin(), all.end()};
 }
 
 }  // namespace
@@ -134,6 +149,7 @@ void Run::start_or_resume() {
   const std::string checkpoints = config_.log.dir + "/checkpoints";
   std::string from = "new run", where;
   std::vector<std::string> changes;  // since the checkpoint
+  FreshWeights fresh;                // of this rank's stages
   together(world_, [&] {
     if (world_.rank() == 0) where = checkpoint_to_resume(config_, checkpoints);
   });
@@ -141,6 +157,11 @@ void Run::start_or_resume() {
   where = gather_texts(world_.group(), where, "set-up/checkpoint").front();
   trainer_.initialize();
   together(world_, [&] {
+    if (where.empty() && !config_.checkpoint.begin_with.empty()) {
+      Checkpoint checkpoint = open_shared(config_.checkpoint.begin_with, world_);
+      fresh = begin_with(checkpoint, config_.checkpoint, trainer_.stores());
+      from += " with the weights of " + checkpoint.folder();
+    }
     if (where.empty()) return;
     Checkpoint checkpoint = open_shared(where, world_);
     changes = set_state(checkpoint.state(), where);
@@ -148,6 +169,7 @@ void Run::start_or_resume() {
     from = "resumed from " + where + " at step " + std::to_string(state_.step);
   });
   for (const ParameterStore* store : trainer_.stores()) store->publish();
+  fresh = lines_of_all(world_.group(), fresh, "set-up/fresh weights");
   if (world_.rank() != 0) return;
   set_aside_after(checkpoints, state_.step);
   open_logs();
@@ -155,6 +177,7 @@ void Run::start_or_resume() {
   say("rank 0 " + placement_.text);
   say(about_attention(config_, placement_));
   for (const std::string& change : changes) say(change);
+  for (const std::string& line : fresh) say(line);
 }
 
 void Run::open_logs() {

@@ -4,6 +4,7 @@
 
 #include "launch/lr_schedule.h"
 #include "launch/stages.h"
+#include "launch/transfer.h"
 #include "ops/fill.h"
 #include "runtime/copy.h"
 
@@ -28,6 +29,12 @@ LossScaling loss_scaling(const TrainConfig& train) {
   return train.loss_scale > 0 ? LossScaling{train.loss_scale} : LossScaling{kFirst, kPatience};
 }
 
+std::unique_ptr<Model> model_of(const Task& task, const Config& config, const Mesh& mesh) {
+  std::unique_ptr<Model> model = task.model(mesh);
+  freeze(*model, config.train.freeze);
+  return model;
+}
+
 std::string reason_not_to_capture(const Config& config, const Device& device, bool talks,
                                   std::size_t shapes) {
   if (device.kind() != DeviceKind::cuda) return "operators run at the call";
@@ -41,7 +48,7 @@ std::string reason_not_to_capture(const Config& config, const Device& device, bo
 
 Trainer::Trainer(const Task& task, const Config& config, const RunSize& size, const Mesh& mesh,
                  const Device& device)
-    : model_(task.model(mesh)),
+    : model_(model_of(task, config, mesh)),
       inputs_(task.inputs(size, mesh)),
       config_(config),
       size_(size),

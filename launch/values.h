@@ -50,6 +50,7 @@ constexpr auto names(Framing) {
   return std::to_array<std::string_view>({"whole", "random_crop", "padded_crop"});
 }
 constexpr auto names(OnBadSample) { return std::to_array<std::string_view>({"fail", "skip"}); }
+constexpr auto names(OnMismatch) { return std::to_array<std::string_view>({"fail", "fresh"}); }
 constexpr auto names(Decay) {
   return std::to_array<std::string_view>({"constant", "linear", "cosine"});
 }

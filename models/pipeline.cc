@@ -205,14 +205,17 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
 void Pipeline::backward(Stage& stage, int micro, const Step& step) {
   Flight& flight = stage.flights.at(micro);
   std::vector<Tape::Root> roots;
-  for (const auto& [part, grad] : flight.outputs)
-    roots.push_back({grad, gradient_of(stage, part, micro, step)});
+  for (const auto& [part, grad] : flight.outputs) {
+    const Tensor dy = gradient_of(stage, part, micro, step);
+    if (grad.wanted()) roots.push_back({grad, dy});  // not where all before it is frozen
+  }
   flight.outputs.clear();
+  if (roots.empty()) flight.tape.unwind();
   if (layout_.schedule.split) {
-    flight.tape.backward_inputs(std::move(roots));
+    if (!roots.empty()) flight.tape.backward_inputs(std::move(roots));
   } else {
     stage.store->begin_micro(micro);
-    flight.tape.backward(std::move(roots));
+    if (!roots.empty()) flight.tape.backward(std::move(roots));
     stage.store->end_micro(micro);
   }
   std::map<int, Tensor> gradients;

@@ -170,6 +170,11 @@ void Tape::walk(std::vector<Root> roots) {
   }
 }
 
+void Tape::unwind() {
+  for (; !steps_.empty(); steps_.pop_back())
+    if (!steps_.back().y.wanted()) steps_.back().pull({});
+}
+
 void Tape::pull(Step& step, const Tensor& dy) {
   for (const Grad& p : step.parameters) p.node_->later = weights_later_;
   if (step.pull) step.pull(dy);

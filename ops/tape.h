@@ -126,6 +126,9 @@ class Tape {
   void backward_inputs(std::vector<Root> roots);
   void backward_weights();
 
+  // The same where nothing wants a gradient: calls only what on_backward() left.
+  void unwind();
+
   // Runs f, recorded, on what `inputs` hold; keeps these alone, and in backward runs f once more
   // for what it would have kept. f must give the same bits each time. Where no input wants a
   // gradient f is recorded as it is. The weights that f reads are read nowhere else on this tape:

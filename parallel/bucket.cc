@@ -52,7 +52,7 @@ class Planner {
   // What goes together; tied weights are alone. Those partial over tp lie in the same places on
   // all its ranks, however the words of a vocabulary fall.
   struct Kind {
-    bool expert, partial;
+    bool expert, partial, frozen;
     auto operator<=>(const Kind&) const = default;
   };
   struct Draft {
@@ -63,10 +63,10 @@ class Planner {
   void add(Parameter* p) {
     const auto place = places_.find(p);
     const bool tied = p->twin_of || place != places_.end() || std::ranges::count(tied_, p) > 0;
-    std::optional<std::size_t>& open = open_[{p->expert, p->partial_over_tp}];
+    std::optional<std::size_t>& open = open_[{p->expert, p->partial_over_tp, p->frozen}];
     if (tied || !open) {
       BucketPlan& plan = drafts_.emplace_back().plan;
-      plan.expert = p->expert, plan.partial = p->partial_over_tp;
+      plan.expert = p->expert, plan.partial = p->partial_over_tp, plan.frozen = p->frozen;
       if (!tied) open = drafts_.size() - 1;
     }
     Draft& draft = tied ? drafts_.back() : drafts_[*open];

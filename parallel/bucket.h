@@ -30,6 +30,7 @@ struct BucketPlan {
   std::int64_t size = 0;  // elements of a flat buffer, padding included
   bool expert = false;    // of copies in Mesh::expert_data
   bool partial = false;   // Parameter::partial_over_tp
+  bool frozen = false;    // Parameter::frozen: no gradient, no optimizer state
   int main = -1;          // of a twin: the bucket that has its weight, where that is in this store
   int tied_place = -1;    // Tie::place
 };
@@ -40,8 +41,8 @@ struct StorePlan {
 };
 
 // Buckets of at least bucket_bytes (of gradients of `element` bytes), or of one part each where
-// `by_part`. Experts and what is partial over tp have buckets of their own, and so has each weight
-// that is tied: it is laid out the same wherever it lies. Sizes are multiples of kSlotAlignment
+// `by_part`. Experts, what is partial over tp and what is frozen have buckets of their own, and so has each
+// weight that is tied: it is laid out the same wherever it lies. Sizes are multiples of kSlotAlignment
 // times the number of copies, of which there are `copies`, of experts' weights `expert_copies`.
 // Throws Error where a twin's main is neither among the parts nor in the ties.
 struct BucketSizes {
@@ -77,7 +78,7 @@ struct Bucket {
   // weights [size], compute dtype; bytes come and go at zero = 3. kept [slice]: this rank's slice,
   // part of weights below that. master [slice], acc dtype: kept itself where dtypes agree.
   Tensor weights{}, kept{}, master{};
-  Tensor m{}, v{};    // [slice], acc dtype
+  Tensor m{}, v{};    // [slice], acc dtype; undefined of what is frozen, as is its gradient
   Tensor gradient{};  // [slice], acc dtype: the sum over micro-batches and copies, when reduced
 
   Tensor slice(const Tensor& flat) const {  // this rank's, of a buffer [size]

@@ -6,6 +6,7 @@ GradientReducer::GradientReducer(std::vector<Bucket>& buckets, Reduce reduce, st
                                  int cp) {
   entries_.reserve(buckets.size());
   for (Bucket& bucket : buckets) {
+    if (bucket.plan.frozen) continue;
     Entry& entry = entries_.emplace_back();
     entry.plan = &bucket.plan;
     entry.sum = reduce == Reduce::exact ? make_exact_sum(bucket, micros, cp)

@@ -49,7 +49,7 @@ void OptimizerStep::replay(const UpdateSettings& settings) {
   std::vector<Pending> gathers;
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets()) {
-      if (bucket.plan.main >= 0) continue;
+      if (bucket.plan.main >= 0 || bucket.plan.frozen) continue;
       update(*store, bucket, settings);
       if (bucket.zero < 3)
         gathers.push_back(
@@ -65,7 +65,7 @@ void OptimizerStep::add_over_tp() {
   const Owned owned(device_, Owner::communication);
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets()) {
-      if (!bucket.plan.partial) continue;
+      if (!bucket.plan.partial || bucket.plan.frozen) continue;
       const Tensor& mine = bucket.gradient;
       const Tensor all({ranks, mine.size()}, mine.dtype(), device_);
       mesh_.tp->all_gather(mine, all, "gradients/" + bucket.name + " of tp").wait();
@@ -84,6 +84,7 @@ void OptimizerStep::add_twins() {
   const Owned owned(device_, Owner::communication);
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets()) {
+      if (bucket.plan.frozen) continue;
       if (bucket.plan.main >= 0)
         ops::add_into(store->buckets()[static_cast<std::size_t>(bucket.plan.main)].gradient,
                       bucket.gradient, true);
@@ -123,7 +124,7 @@ void OptimizerStep::clip(double max_norm) {
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets())
       for (const SlotRange& range : own_ranges(bucket, mesh_.tp.rank()))
-        if (range.slot->parameter->running_rate == 0) own.push_back(range.of(bucket.gradient));
+        if (!bucket.plan.frozen && range.slot->parameter->running_rate == 0) own.push_back(range.of(bucket.gradient));
   ops::sum_squares(own, sum_squares_);
   mesh_.world->all_reduce(sum_squares_, ReduceOp::sum, "gradients/norm").wait();
   ops::clip_scale(sum_squares_, numbers_.rows(0, 1), max_norm, grad_scale_, grad_norm_,

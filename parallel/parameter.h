@@ -36,6 +36,7 @@ struct Parameter {
   // value that every micro-batch hands in, and a step moves it so far towards their mean. It is no
   // part of the gradient's norm, and has no optimizer state.
   double running_rate = 0;
+  bool frozen = false;           // training leaves it as it is; set before a store takes it
   Parameter* twin_of = nullptr;  // the same weight, used elsewhere; the two gradients are added
   Var var{};
 

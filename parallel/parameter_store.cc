@@ -64,6 +64,7 @@ void ParameterStore::allocate(Bucket& bucket, bool train) const {
   bucket.master = bucket.kept;
   if (!train) return;
   if (acc != bucket.compute) bucket.master = flat(Owner::optimizer, slice, acc);
+  if (bucket.plan.frozen) return;
   bucket.m = flat(Owner::optimizer, slice, acc);
   bucket.v = flat(Owner::optimizer, slice, acc);
 }
@@ -73,7 +74,8 @@ void ParameterStore::bind(const Bucket& bucket, bool train) const {
       bucket.plan.main < 0 ? bucket : buckets_[static_cast<std::size_t>(bucket.plan.main)];
   for (const Slot& slot : bucket.plan.slots) {
     const Tensor weight = main.weights.slice(slot.offset, slot.parameter->shape);
-    slot.parameter->var = train ? Var::trained(weight) : Var::parameter(weight);
+    const bool trains = train && !bucket.plan.frozen;
+    slot.parameter->var = trains ? Var::trained(weight) : Var::parameter(weight);
   }
 }
 
@@ -148,6 +150,7 @@ void ParameterStore::append_state(const char* kind, Tensor Bucket::*buffer, bool
   for (auto bucket = buckets_.rbegin(); bucket != buckets_.rend(); ++bucket) {
     if (bucket->plan.main >= 0) continue;
     const Tensor& slice = (*bucket).*buffer;
+    if (!slice.defined()) continue;
     const auto ranges = share ? own_ranges(*bucket, tp_place_) : kept_ranges(*bucket);
     for (auto part = ranges.rbegin(); part != ranges.rend(); ++part) {
       const bool has_moments = part->slot->parameter->running_rate == 0;
