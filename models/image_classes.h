@@ -2,13 +2,12 @@
 #include <string>
 #include <vector>
 
-#include "models/model.h"
+#include "models/class_loss.h"
 #include "ops/pixels.h"
 
 // What models share that tell the class of an image. A batch has the fields
-//   image  u8 [samples, h, w, channels], or f32 in [0, 1]      label  i32 [samples]
-// and where images are mixed
-//   other_label  i32 [samples]      label_share  f32 [samples]: see MixedLabels
+//   image  u8 [samples, h, w, channels], or f32 in [0, 1]
+// and those of models/class_loss.h.
 namespace fusor {
 
 struct ImageClasses {
@@ -26,10 +25,10 @@ void check(const ImageClasses&);
 // The images of a batch, scaled, in `dtype`. Throws Error where they are of another size.
 Tensor images_of(const ImageClasses&, const Batch&, DType dtype);
 
-// The summed cross-entropy of logits [samples, classes], f64 [1]. Without a tape f64 [1 + 2]: of
-// the plain labels, and then how many are among the one and the five largest logits.
-Var class_loss(const ImageClasses&, const Var& logits, const Batch&, const Pass&);
-// Model::measures() of these.
-std::vector<std::string> class_measures();
+// class_loss of models/class_loss.h.
+inline Var class_loss(const ImageClasses& c, const Var& logits, const Batch& batch,
+                      const Pass& pass) {
+  return class_loss(c.classes, c.label_smoothing, logits, batch, pass);
+}
 
 }  // namespace fusor
