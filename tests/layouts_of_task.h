@@ -11,9 +11,11 @@ namespace fusor::layouts_of_task {
 // `config` with the keys of [parallel] that `layout` gives, resolved.
 Config config_of(Config config, const std::string& layout);
 
-// Expects every rank to reach the peak that was planned for it.
+// Expects every rank to reach the peak that was planned for it, or to stay below: where
+// micro-batches have several shapes, the steps of a trial may not hold the most of each.
+enum class Peak { as_planned, at_most_planned };
 TrialOutcome train(const std::shared_ptr<const Task>& task, const Config& config,
-                   std::int64_t steps);
+                   std::int64_t steps, Peak peak = Peak::as_planned);
 
 // The same run of `one` under another layout: to the bit, or where a sum itself is split within
 // rounding; weights within what the optimizer makes of that.
