@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs Fusor's Debian packages that are not there yet: ./launch/setup.sh [build] [cuda] [tests] [bundle] [text].
+# Installs Fusor's Debian packages that are not there yet: ./launch/setup.sh [build] [cuda] [tests] [bundle] [text] [images].
 # quickstart.sh and tests/run.sh source it for its functions.
 
 build_packages=(g++ cmake ninja-build openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev
@@ -9,6 +9,7 @@ cuda_packages=(python3-pip)  # fetches headers; NVIDIA's toolkit with cuDNN and 
 tests_packages=(libgtest-dev libgmock-dev libboost-context-dev ccache python3-h5py clang-16 libclang-rt-16-dev clang-format)
 bundle_packages=(xz-utils)
 text_packages=(bible-kjv bible-kjv-text)
+images_packages=(dataset-fashion-mnist)
 
 # step TITLE LOG COMMAND...: runs COMMAND with its output in LOG, and shows the end of LOG if it fails.
 step() {
