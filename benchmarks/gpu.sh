@@ -18,17 +18,19 @@ echo "$(nproc) cores, load average before: $(cut -d' ' -f1-3 /proc/loadavg); Fus
 section "Operators"
 ops=$(mktemp)
 trap 'rm -f "$ops"' EXIT
-timeout 150 "$programs/ops_bench" cuda | tee "$ops" || printf '\nops_bench ended with status %s.\n' "${PIPESTATUS[0]}"
+timeout 110 "$programs/ops_bench" cuda | tee "$ops" || printf '\nops_bench ended with status %s.\n' "${PIPESTATUS[0]}"
 rate=$(sed -n 's/.*bf16 products \([0-9.]*\) TFLOP.*/\1/p' "$ops")
+section "Libraries called bare"
+timeout 90 "$programs/library_bench" || printf '\nlibrary_bench ended with status %s.\n' $?
 section "Training steps"
 if "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
   echo "Beside PyTorch $("$python" -c 'import torch; print(torch.__version__)'), compiled, in alternation."
   echo
-  timeout 360 "$python" "$here/language_gpu.py" "$programs/train_step_bench" ${rate:+--rate "$rate"}
+  timeout 330 "$python" "$here/language_gpu.py" "$programs/train_step_bench" ${rate:+--rate "$rate"}
 elif command -v "$python" >/dev/null; then
   echo "Not beside PyTorch, which $python does not have."
   echo
-  timeout 360 "$python" "$here/language_gpu.py" "$programs/train_step_bench" ${rate:+--rate "$rate"} --without-pytorch
+  timeout 330 "$python" "$here/language_gpu.py" "$programs/train_step_bench" ${rate:+--rate "$rate"} --without-pytorch
 else
   echo "Not beside PyTorch: there is no $python. Seconds of eight steps each, as train_step_bench tells them:"
   for model in gpt2-124m gpt2-350m gpt2-1558m llama-1b; do

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "benchmarks/compare.h"
+#include "benchmarks/device_work.h"
 #include "ops/adamw.h"
 #include "ops/add.h"
 #include "ops/attention.h"
@@ -27,13 +28,10 @@
 #include "ops/rms_norm.h"
 #include "ops/swiglu.h"
 #include "runtime/copy.h"
-#include "runtime/memory_plan.h"
 
 namespace fusor::benchmark {
 namespace {
 
-// What a row works on, and the work itself, which is queued many times.
-using Work = std::function<void()>;
 struct Row {
   std::string name;
   std::function<Work(const Device&)> make;
@@ -43,50 +41,13 @@ struct Rate {
   double seconds, flops, bytes;  // of one run of the work
 };
 
-Cost cost_of(const Trace& trace) {
-  Cost sum;
-  bool inside = false;
-  for (const TraceEvent& event : trace.events) {
-    if (const auto* program = std::get_if<ProgramEvent>(&event)) inside = program->begin;
-    const auto* op = std::get_if<OpEvent>(&event);
-    if (op && inside) sum.flops += op->cost.flops, sum.bytes += op->cost.bytes;
-  }
-  return sum;
-}
-
-void run_once(const Device& device, const Work& work) {
-  const Program program(device, "work");
-  work();
-}
-
-// The work in the arena of its own rehearsal; on a GPU as one captured piece of `times` runs, so
-// that the time to issue it is not in the figure.
 Rate measure(const Row& row, DeviceKind kind) {
-  Trace trace;
-  {
-    const Device meta = Device::meta(trace, kind);
-    run_once(meta, row.make(meta));
-  }
-  const MemoryPlan plan = plan_memory(trace);
-  const Cost cost = cost_of(trace);
-  const Device device = kind == DeviceKind::cuda ? Device::cuda(0, plan) : Device::arena(plan);
-  const Work work = row.make(device);
-  run_once(device, work);
-  synchronize(device);
   constexpr int kTimes = 10, kMeasurements = 7;
-  const auto many = [&] {
-    for (int i = 0; i < kTimes; ++i) run_once(device, work);
-  };
-  std::unique_ptr<Captured> captured;
-  if (kind == DeviceKind::cuda) captured = device.backend().capture(many);
+  const DeviceWork work([&](const Device& device) { return std::vector{row.make(device)}; }, kind,
+                        kTimes);
   Times times;
-  for (int i = 0; i < kMeasurements; ++i)
-    times.seconds.push_back(seconds_of([&] {
-                              captured ? captured->queue() : many();
-                              synchronize(device);
-                            }) /
-                            kTimes);
-  return {times.median(), cost.flops, cost.bytes};
+  for (int i = 0; i < kMeasurements; ++i) times.seconds.push_back(work.seconds(0));
+  return {times.median(), work.cost(0).flops, work.cost(0).bytes};
 }
 
 Tensor filled(Shape shape, DType dtype, const Device& device) {

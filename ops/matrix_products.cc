@@ -68,7 +68,8 @@ struct MatrixProducts::Prepared {
   Owned<cublasLtMatmulDesc_t> product;
   Owned<cublasLtMatrixLayout_t> left, right, result;
   cublasLtMatmulAlgo_t algorithm{};
-  bool found = false;  // the library has an algorithm
+  int named = 0;       // algorithms, up to the one that was asked for
+  bool found = false;  // the library has that one
 };
 
 namespace {
@@ -153,22 +154,23 @@ MatrixProducts::Prepared MatrixProducts::prepare(const Key& key, const GemmOpera
       static_cast<std::uint32_t>(epilogue_of(call)));
   if (has_aux(call)) set(lt, p.product.get(), CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, to.rows);
   point(lt, p.product.get(), call, o);  // the heuristics read the pointers' alignment
-  cublasLtMatmulHeuristicResult_t best{};
-  int count = 0;
-  const cublasStatus_t status =
-      lt.algorithms(handle_, p.product.get(), p.left.get(), p.right.get(), p.result.get(),
-                    p.result.get(), make_preference(lt, key.alignments).get(), 1, &best, &count);
+  std::vector<cublasLtMatmulHeuristicResult_t> best(static_cast<std::size_t>(key.place) + 1);
+  const cublasStatus_t status = lt.algorithms(
+      handle_, p.product.get(), p.left.get(), p.right.get(), p.result.get(), p.result.get(),
+      make_preference(lt, key.alignments).get(), key.place + 1, best.data(), &p.named);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) lt.check(status, text_of(call));
-  p.found = status == CUBLAS_STATUS_SUCCESS && count > 0 && best.state == CUBLAS_STATUS_SUCCESS;
-  p.algorithm = best.algo;
+  p.found = status == CUBLAS_STATUS_SUCCESS && p.named > key.place &&
+            best.back().state == CUBLAS_STATUS_SUCCESS;
+  p.algorithm = best.back().algo;
   return p;
 }
 
 const MatrixProducts::Prepared& MatrixProducts::prepared(const GemmCall& call,
-                                                         const GemmOperands& o) {
+                                                         const GemmOperands& o, int place) {
   const Key key{call,
                 {alignment_of(o.a), alignment_of(o.b), alignment_of(o.c), alignment_of(o.bias),
-                 alignment_of(o.aux)}};
+                 alignment_of(o.aux)},
+                place};
   if (const auto found = known_.find(key); found != known_.end()) return found->second;
   return known_.emplace(key, prepare(key, o)).first->second;
 }
@@ -181,9 +183,15 @@ bool MatrixProducts::fuses(const GemmCall& call, const GemmOperands& o) {
   return prepared(call, o).found;
 }
 
-void MatrixProducts::run(const GemmCall& call, const GemmOperands& o, cudaStream_t stream) {
+int MatrixProducts::num_algorithms(const GemmCall& call, const GemmOperands& o, int most) {
   const std::scoped_lock lock(mutex_);
-  const Prepared& p = prepared(call, o);
+  return prepared(call, o, most - 1).named;
+}
+
+void MatrixProducts::run(const GemmCall& call, const GemmOperands& o, cudaStream_t stream,
+                         int place) {
+  const std::scoped_lock lock(mutex_);
+  const Prepared& p = prepared(call, o, place);
   if (!p.found) raise(text_of(call) + ": no algorithm for this GPU");
   point(library_, p.product.get(), call, o);
   const float alpha = 1, beta = call.add ? 1 : 0;

@@ -29,18 +29,22 @@ class MatrixProducts {
   // Whether run() can do the call's epilogue. f32 and f64 ones are left to kernels, whose tanh has
   // their precision.
   bool fuses(const GemmCall&, const GemmOperands&);
-  // Queues the product. Throws Error that names the shapes where the library refuses. Any thread
-  // may call it.
-  void run(const GemmCall&, const GemmOperands&, cudaStream_t);
+  // Queues the product, by the algorithm that the heuristics name `place` places behind their
+  // first: benchmarks try others. Throws Error that names the shapes where the library refuses. Any
+  // thread may call it.
+  void run(const GemmCall&, const GemmOperands&, cudaStream_t, int place = 0);
+  // How many algorithms the heuristics name, up to `most`.
+  int num_algorithms(const GemmCall&, const GemmOperands&, int most);
 
  private:
   struct Key {
     GemmCall call;
     std::array<std::uint32_t, 5> alignments;  // of a, b, c, bias and aux, bytes
+    int place;                                // of the algorithm among those that are named
     auto operator<=>(const Key&) const = default;
   };
   struct Prepared;
-  const Prepared& prepared(const GemmCall&, const GemmOperands&);
+  const Prepared& prepared(const GemmCall&, const GemmOperands&, int place = 0);
   Prepared prepare(const Key&, const GemmOperands&) const;
 
   const CublasLt& library_;

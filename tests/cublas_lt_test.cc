@@ -1,4 +1,4 @@
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <optional>
 
@@ -168,6 +168,22 @@ TEST_F(CublasLtTest, FusesGeluOfSixteenBitTypesWhereTheLibraryCan) {
   fake.lacks.clear();
   products.emplace(fake_cublas_lt(), false);
   EXPECT_FALSE(fuses(DType::bf16, kN)) << "not on this GPU";
+}
+
+TEST_F(CublasLtTest, TriesTheAlgorithmsThatTheLibraryNames) {
+  const GemmCall call = call_of(Product::nt, DType::bf16, false, false);
+  const Operands o(call);
+  fake.named = 3;
+  EXPECT_EQ(products->num_algorithms(call, o.raw(), 32), 3);
+  EXPECT_EQ(products->num_algorithms(call, o.raw(), 2), 2);
+  for (const int place : {2, 0, 1}) {
+    products->run(call, o.raw(), nullptr, place);
+    EXPECT_EQ(fake.place, static_cast<std::uint64_t>(place));
+  }
+  EXPECT_THAT(thrown_by([&] { products->run(call, o.raw(), nullptr, 3); }),
+              testing::HasSubstr("no algorithm for this GPU"));
+  products->run(call, o.raw(), nullptr);
+  EXPECT_EQ(fake.place, 0u);
 }
 
 TEST_F(CublasLtTest, ErrorsNameTheProduct) {

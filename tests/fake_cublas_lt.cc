@@ -134,10 +134,12 @@ bool agree(const Product& p, const Layout& a, const Layout& b, const Layout& d) 
          d.ld >= d.rows && (!has_aux || (aux_ld % 8 == 0 && aux_ld >= d.rows));
 }
 
+constexpr int kPlace = 2;  // in an algorithm's data, where no preference stands
+
 cublasStatus_t algorithms(cublasLtHandle_t, cublasLtMatmulDesc_t product, cublasLtMatrixLayout_t a,
                           cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t,
-                          cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference, int,
-                          cublasLtMatmulHeuristicResult_t* results, int* count) {
+                          cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference,
+                          int asked, cublasLtMatmulHeuristicResult_t* results, int* count) {
   const Product& p = at<Product>(product);
   *count = 0;
   if (!agree(p, at<Layout>(a), at<Layout>(b), at<Layout>(d))) return CUBLAS_STATUS_INVALID_VALUE;
@@ -146,10 +148,13 @@ cublasStatus_t algorithms(cublasLtHandle_t, cublasLtMatmulDesc_t product, cublas
   const auto epilogue = static_cast<cublasLtEpilogue_t>(p[CUBLASLT_MATMUL_DESC_EPILOGUE]);
   if (std::ranges::find(fake.lacks, epilogue) != fake.lacks.end())
     return CUBLAS_STATUS_NOT_SUPPORTED;
-  // The algorithm knows what it was found for.
-  for (const auto& [attribute, value] : fake.preferences) results->algo.data[attribute % 8] = value;
-  results->state = CUBLAS_STATUS_SUCCESS;
-  *count = 1;
+  *count = std::min(asked, fake.named);
+  for (int i = 0; i < *count; ++i) {  // an algorithm knows what it was found for
+    for (const auto& [attribute, value] : fake.preferences)
+      results[i].algo.data[attribute % 8] = value;
+    results[i].algo.data[kPlace] = static_cast<std::uint64_t>(i);
+    results[i].state = CUBLAS_STATUS_SUCCESS;
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -174,6 +179,7 @@ cublasStatus_t multiply(cublasLtHandle_t, cublasLtMatmulDesc_t product, const vo
     return CUBLAS_STATUS_INVALID_VALUE;
   ++fake.products;
   fake.compute_type = p.compute_type;
+  fake.place = found_for[kPlace];
   const bool ta = is_transposed(p, CUBLASLT_MATMUL_DESC_TRANSA),
              tb = is_transposed(p, CUBLASLT_MATMUL_DESC_TRANSB);
   const double scale = read(p.scale_type, alpha, 0), keep = read(p.scale_type, beta, 0);
