@@ -1,10 +1,11 @@
-# Tests of the repository itself: its layers, file sizes, headers, and the package it installs.
-foreach(check layers sizes)
+# Tests of the repository itself: its kernels, layers, file sizes, scripts, headers, and the package it installs.
+foreach(check kernels layers sizes)
   add_test(NAME repository.${check} COMMAND ${CMAKE_COMMAND} -P cmake/check_${check}.cmake
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endforeach()
 add_test(NAME repository.cuda_architectures COMMAND ${CMAKE_COMMAND} -P tests/cuda_architectures.cmake
          WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+add_test(NAME repository.gpu_scripts COMMAND tests/gpu_scripts.sh WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 # Every public header compiles alone, with nothing but its own target's include folders; and all of
 # them compile together, in one translation unit.
 get_property(libraries GLOBAL PROPERTY FUSOR_LIBRARIES)
