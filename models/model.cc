@@ -13,7 +13,7 @@ void run_parts(const std::vector<Part>& model, const std::vector<int>& parts,
   for (const int part : parts) {
     std::vector<Var> inputs;
     for (const int input : model[static_cast<std::size_t>(part)].inputs) {
-      Var& value = values.at(input);
+      Var& value = values[input];  // of a part that is idle: none
       // The last reader has the only copy, so that operators may work in place.
       inputs.push_back(--readers[input] == 0 ? std::move(value) : value);
     }
@@ -28,7 +28,7 @@ Var Model::loss(const Batch& batch, const Pass& pass) const {
   std::map<int, Var> values;
   run_parts(all, order, {order.back()}, values, [&](int part, const std::vector<Var>& inputs) {
     const Scope scope(batch.values.at(0).device(), all[static_cast<std::size_t>(part)].name);
-    return run(part, inputs, batch, pass);
+    return idle(part, batch.shape) ? Var() : run(part, inputs, batch, pass);
   });
   return values[order.back()];
 }

@@ -193,13 +193,14 @@ void Pipeline::forward(Stage& stage, int micro, const Step& step) {
   pass.tape = &flight.tape;
   pass.first_sample = (step.first_micro + micro) * step.shape(micro).samples;
   std::map<int, Var> values;
-  for (auto& [part, value] : take_values(stage, micro)) {
+  for (auto& [part, value] : take_values(stage, micro, step.shape(micro))) {
     values[part] = Var::input(std::move(value), &flight.tape, /*wants_grad=*/true);
     flight.inputs[part] = values[part].grad();
   }
   run_stage(stage, values, batch_for(stage, micro, step), pass);
-  for (const int part : stage.outputs) flight.outputs[part] = values[part].grad();
-  hand_on_outputs(stage, micro, values, step.losses);
+  for (const int part : stage.outputs)
+    if (!model_.idle(part, step.shape(micro))) flight.outputs[part] = values[part].grad();
+  hand_on_outputs(stage, micro, step.shape(micro), values, step.losses);
 }
 
 void Pipeline::backward(Stage& stage, int micro, const Step& step) {
@@ -220,7 +221,7 @@ void Pipeline::backward(Stage& stage, int micro, const Step& step) {
   }
   std::map<int, Tensor> gradients;
   for (const auto& [part, grad] : std::exchange(flight.inputs, {})) gradients[part] = grad.tensor();
-  hand_on(stage, Phase::backward, micro, gradients);
+  hand_on(stage, Phase::backward, micro, step.shape(micro), gradients);
   if (!layout_.schedule.split) stage.flights.erase(micro);
 }
 
@@ -259,9 +260,10 @@ Var Pipeline::run_part(Stage& stage, int part, const std::vector<Var>& inputs, c
   const auto run = [this, part, own, here](const std::vector<Var>& in) {
     return model_.run(part, in, own, here);
   };
-  const bool again = pass.tape && recomputes && recompute_.kind == Recompute::full &&
+  const bool idle = model_.idle(part, batch.shape);
+  const bool again = !idle && pass.tape && recomputes && recompute_.kind == Recompute::full &&
                      part + 1 < std::ssize(parts_);
-  Var y = again ? Tape::recompute(inputs, run) : run(inputs);
+  Var y = again ? Tape::recompute(inputs, run) : idle ? Var() : run(inputs);
   if (pass.tape)
     pass.tape->on_backward([=] {
       if (!stays) store->fetch(i);

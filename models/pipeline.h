@@ -93,13 +93,17 @@ class Pipeline {
   void send(const Action&);
 
   Batch batch_for(const Stage&, int micro, const Step&);
-  std::map<int, Tensor> take_values(const Stage&, int micro);
-  void hand_on(const Stage&, Phase, int micro, const std::map<int, Tensor>& values);
-  void hand_on_outputs(const Stage&, int micro, std::map<int, Var>& values, const Tensor& losses);
+  std::map<int, Tensor> take_values(const Stage&, int micro, const BatchShape&);
+  void hand_on(const Stage&, Phase, int micro, const BatchShape&,
+               const std::map<int, Tensor>& values);
+  void hand_on_outputs(const Stage&, int micro, const BatchShape&, std::map<int, Var>& values,
+                       const Tensor& losses);
   Tensor gradient_of(const Stage&, int part, int micro, const Step&);
   void run_stage(Stage&, std::map<int, Var>& values, const Batch&, const Pass&);
   Var run_part(Stage&, int part, const std::vector<Var>&, const Batch&, const Pass&);
+  // The parts of a stage that another reads; of those, the ones that such batches give a value.
   std::vector<int> crossing(int from, int to) const;
+  std::vector<int> crossing(int from, int to, const BatchShape&) const;
 
   // A value or a gradient that a stage here has for a stage here, or for or from another rank.
   using LocalKey = std::tuple<Phase, int, int, int>;          // reading stage, part, micro-batch

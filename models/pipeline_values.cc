@@ -17,14 +17,21 @@ std::vector<int> Pipeline::crossing(int from, int to) const {
   return parts_between(layout_.split, inputs, from, to);
 }
 
-std::map<int, Tensor> Pipeline::take_values(const Stage& stage, int micro) {
+std::vector<int> Pipeline::crossing(int from, int to, const BatchShape& shape) const {
+  std::vector<int> parts = crossing(from, to);
+  std::erase_if(parts, [&](int part) { return model_.idle(part, shape); });
+  return parts;
+}
+
+std::map<int, Tensor> Pipeline::take_values(const Stage& stage, int micro,
+                                            const BatchShape& shape) {
   std::map<int, Tensor> values;
   for (const int source : layout_.graph.inputs[at(stage.index)]) {
     Message received;
     if (auto node = messages_.extract({Phase::forward, stage.index, source, micro, true}); node)
       received = std::move(node.mapped());
     std::size_t next = 0;
-    for (const int part : crossing(source, stage.index))
+    for (const int part : crossing(source, stage.index, shape))
       values[part] = stage_at(source)
                          ? local_.extract({Phase::forward, stage.index, part, micro}).mapped()
                          : received.tensors.at(next++);
@@ -40,7 +47,7 @@ Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro, const Step
   Tensor sum;
   const std::vector<int> readers = layout_.graph.readers()[at(stage.index)];
   for (auto reader = readers.rbegin(); reader != readers.rend(); ++reader) {
-    const std::vector<int> read = crossing(stage.index, *reader);
+    const std::vector<int> read = crossing(stage.index, *reader, step.shape(micro));
     const auto place = std::ranges::find(read, part);
     if (place == read.end()) continue;
     Tensor dy;
@@ -64,14 +71,14 @@ Tensor Pipeline::gradient_of(const Stage& stage, int part, int micro, const Step
 }
 
 // Leaves values for the stages that read them, or gradients for those that the values came from.
-void Pipeline::hand_on(const Stage& stage, Phase phase, int micro,
+void Pipeline::hand_on(const Stage& stage, Phase phase, int micro, const BatchShape& shape,
                        const std::map<int, Tensor>& values) {
   const bool ahead = phase == Phase::forward;
   const std::vector<int> others =
       ahead ? layout_.graph.readers()[at(stage.index)] : layout_.graph.inputs[at(stage.index)];
   for (const int other : others) {
     const std::vector<int> parts =
-        ahead ? crossing(stage.index, other) : crossing(other, stage.index);
+        ahead ? crossing(stage.index, other, shape) : crossing(other, stage.index, shape);
     for (const int part : parts)
       if (stage_at(other))
         local_[{phase, ahead ? other : stage.index, part, micro}] = values.at(part);
@@ -86,21 +93,23 @@ void Pipeline::hand_on(const Stage& stage, Phase phase, int micro,
 }
 
 // What a forward pass has computed; the loss goes to `losses`.
-void Pipeline::hand_on_outputs(const Stage& stage, int micro, std::map<int, Var>& values,
-                               const Tensor& losses) {
+void Pipeline::hand_on_outputs(const Stage& stage, int micro, const BatchShape& shape,
+                               std::map<int, Var>& values, const Tensor& losses) {
   std::map<int, Tensor> outputs;
-  for (const int part : stage.outputs) outputs[part] = values[part].value();
+  for (const int part : stage.outputs)
+    if (!model_.idle(part, shape)) outputs[part] = values[part].value();
   if (const auto loss = outputs.find(static_cast<int>(parts_.size()) - 1); loss != outputs.end())
     ops::add_into(losses.slice(micro * loss->second.size(), loss->second.shape()), loss->second,
                   false);
-  hand_on(stage, Phase::forward, micro, outputs);
+  hand_on(stage, Phase::forward, micro, shape, outputs);
 }
 
 void Pipeline::post_receive(const Action& a, const BatchShape& shape) {
   const Scope scope(device_, "pipeline");
   Message& message = messages_[{a.phase, a.stage, a.other, a.micro, true}];
   const bool ahead = a.phase == Phase::forward;
-  for (const int part : ahead ? crossing(a.other, a.stage) : crossing(a.stage, a.other)) {
+  for (const int part :
+       ahead ? crossing(a.other, a.stage, shape) : crossing(a.stage, a.other, shape)) {
     message.tensors.emplace_back(model_.output_shape(part, shape), compute_, device_);
     message.pending.push_back(mesh_.pp->recv(message.tensors.back(), a.peer, name_of(a)));
   }
@@ -108,7 +117,7 @@ void Pipeline::post_receive(const Action& a, const BatchShape& shape) {
 
 void Pipeline::send(const Action& a) {
   const Scope scope(device_, "pipeline");
-  Message& message = messages_.at({a.phase, a.stage, a.other, a.micro, false});
+  Message& message = messages_[{a.phase, a.stage, a.other, a.micro, false}];
   for (const Tensor& tensor : message.tensors)
     message.pending.push_back(mesh_.pp->send(tensor, a.peer, name_of(a)));
 }
@@ -129,9 +138,10 @@ Tensor Pipeline::evaluate(const BatchShape& shape, const std::function<Batch()>&
 
 void Pipeline::infer(Stage& stage, const Batch& batch) {
   std::map<int, Var> values;
-  for (auto& [part, value] : take_values(stage, 0)) values[part] = Var::input(std::move(value));
+  for (auto& [part, value] : take_values(stage, 0, batch.shape))
+    values[part] = Var::input(std::move(value));
   run_stage(stage, values, batch, {});
-  hand_on_outputs(stage, 0, values, eval_loss_);
+  hand_on_outputs(stage, 0, batch.shape, values, eval_loss_);
 }
 
 }  // namespace fusor
