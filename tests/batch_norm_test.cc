@@ -46,7 +46,7 @@ struct Training {
                         .micros = kMicros / layout.dp},
                        mesh,
                        Device::heap(true)};
-  OptimizerStep end{{&store}, mesh, Device()};
+  OptimizerStep end{{&store}, {}, mesh, Device()};
 
   Training(const Layout& layout, const Mesh& mesh) : layout(layout), mesh(mesh) {}
 
