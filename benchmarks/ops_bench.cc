@@ -132,20 +132,49 @@ void add_language_rows(std::vector<Row>& rows, std::int64_t n) {
   }
 }
 
+std::string heads_of(const AttentionShape& s) {
+  return ", heads " + std::to_string(s.heads) + " (" + std::to_string(s.kv_heads) + ") x " +
+         std::to_string(s.head_dim);
+}
+
+// The causal ones of language models, and those both ways of image and text encoders.
 void add_attention_rows(std::vector<Row>& rows, std::int64_t tokens) {
-  for (const auto& [heads, kv_heads, dim, length] : {std::array<std::int64_t, 4>{12, 12, 64, 1024},
-                                                     {25, 25, 64, 1024},
-                                                     {32, 8, 64, 2048},
-                                                     {32, 8, 128, 4096}}) {
-    const AttentionShape s{std::max<std::int64_t>(1, tokens / length), std::min(length, tokens),
-                           heads, kv_heads, dim};
+  struct Attention {
+    std::int64_t heads, kv_heads, dim, length;
+    bool causal;
+  };
+  for (const auto& [heads, kv_heads, dim, length, causal] : {Attention{12, 12, 64, 1024, true},
+                                                             {25, 25, 64, 1024, true},
+                                                             {32, 8, 64, 2048, true},
+                                                             {32, 8, 128, 4096, true},
+                                                             {12, 12, 64, 197, false},
+                                                             {12, 12, 64, 512, false},
+                                                             {12, 12, 64, 1024, false}}) {
+    const AttentionShape s{std::max<std::int64_t>(1, tokens / length),
+                           std::min(length, tokens),
+                           heads,
+                           kv_heads,
+                           dim,
+                           causal};
     add_passes(rows,
-               "attention " + std::to_string(s.batch) + " x " + std::to_string(s.seq_len) +
-                   ", heads " + std::to_string(heads) + " (" + std::to_string(kv_heads) + ") x " +
-                   std::to_string(dim),
+               "attention " + std::string(causal ? "" : "both ways ") + std::to_string(s.batch) +
+                   " x " + std::to_string(s.seq_len) + heads_of(s),
                {{s.batch * s.seq_len, (heads + 2 * kv_heads) * dim}}, {},
                [s](const auto& v) { return attention(v[0], s); });
   }
+}
+
+// Queries of a text to the frames of half a minute of sound.
+void add_cross_attention_rows(std::vector<Row>& rows, std::int64_t tokens) {
+  constexpr std::int64_t kText = 128, kFrames = 1500;
+  const AttentionShape s{
+      std::max<std::int64_t>(1, tokens / kText), kText, 12, 12, 64, /*causal=*/false, kFrames};
+  const std::int64_t width = s.heads * s.head_dim;
+  add_passes(rows,
+             "cross_attention " + std::to_string(s.batch) + " x " + std::to_string(s.seq_len) +
+                 " to " + std::to_string(kFrames) + heads_of(s),
+             {{s.batch * s.seq_len, width}, {s.batch * kFrames, 2 * width}}, {},
+             [s](const auto& v) { return cross_attention(v[0], v[1], s); });
 }
 
 Row loss_row(std::int64_t n, std::int64_t vocab) {
@@ -211,6 +240,7 @@ void run(DeviceKind kind, std::int64_t scale) {
   std::vector<Row> rows;
   add_language_rows(rows, tokens);
   add_attention_rows(rows, tokens);
+  add_cross_attention_rows(rows, tokens);
   rows.push_back(loss_row(tokens, 50304));
   add_optimizer_rows(rows, (std::int64_t{1} << 28) / scale);
   for (const Row& row : rows) print(row.name, measure(row, kind), bandwidth, matrix_rate);

@@ -38,6 +38,14 @@ AttentionShape attention_shape(const std::string& name, const EncoderConfig& c,
           .causal = false};
 }
 
+AttentionDropout attention_dropout(const std::string& name, const EncoderConfig& c,
+                                   const TensorRegion& region, const Pass& pass) {
+  return {.p = pass.training ? c.attention_dropout : 0,
+          .key = dropout_key(pass, name + ".attn.weights"),
+          .first_sample = pass.first_sample,
+          .first_head = region.tp.rank() * region.share(c.heads, name + ".attn's heads")};
+}
+
 // This rank's rows of the stream outside the region.
 RowMap rows_of(const TensorRegion& region, const Sequences& s, const Pass& pass) {
   const RowMap all = RowMap::whole(pass.first_sample, s.seq_len);
@@ -112,10 +120,11 @@ Var EncoderBlock::operator()(const Var& x, const Sequences& s, const Pass& pass)
 }
 
 Var EncoderBlock::attend(const Var& x, const Sequences& s, const Pass& pass) const {
-  const auto f = [this, shape = attention_shape(name, config, region, s),
-                  lengths = s.lengths](const std::vector<Var>& in) {
+  const auto f = [this, shape = attention_shape(name, config, region, s), lengths = s.lengths,
+                  dropout =
+                      attention_dropout(name, config, region, pass)](const std::vector<Var>& in) {
     const Scope scope(in[0].device(), "attn");
-    return out(attention(qkv(in[0]), shape, lengths));
+    return out(attention(qkv(in[0]), shape, lengths, dropout));
   };
   return pass.recompute_attention ? Tape::recompute({x}, f) : f({x});
 }
@@ -151,9 +160,11 @@ Var CrossBlock::attend(const Var& x, const Sequences& s, const Var& context,
                        const Sequences& of_context, const Pass& pass) const {
   AttentionShape shape = attention_shape(name, config, region, s);
   shape.kv_seq_len = of_context.seq_len;
-  const auto f = [this, shape, lengths = of_context.lengths](const std::vector<Var>& in) {
+  const auto f = [this, shape, lengths = of_context.lengths,
+                  dropout =
+                      attention_dropout(name, config, region, pass)](const std::vector<Var>& in) {
     const Scope scope(in[0].device(), "attn");
-    return out(cross_attention(q(in[0]), kv(in[1]), shape, lengths));
+    return out(cross_attention(q(in[0]), kv(in[1]), shape, lengths, dropout));
   };
   return pass.recompute_attention ? Tape::recompute({x, context}, f) : f({x, context});
 }

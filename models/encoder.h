@@ -16,8 +16,9 @@ struct EncoderConfig {
   std::int64_t mlp_hidden = 3072;
   bool pre_norm = true;  // x + f(norm(x)), as in ViT; else norm(x + f(x)), as in BERT
   Activation activation = Activation::gelu_erf;
-  double dropout = 0;    // of what attention and MLP add to the stream
-  double drop_path = 0;  // chance that a sample passes such an addition by
+  double dropout = 0;            // of what attention and MLP add to the stream
+  double attention_dropout = 0;  // of the weights of attention
+  double drop_path = 0;          // chance that a sample passes such an addition by
   double norm_eps = 1e-6;
   double init_std = 0.02;
 

@@ -9,6 +9,7 @@
 // q k' / sqrt(head_dim):
 //   dv = p' dy,  dp = dy v',  ds = p (dp - delta),  delta = sum of dy y over head_dim,
 //   dq = ds k / sqrt(head_dim),  dk = ds' q / sqrt(head_dim)
+// With dropout, of factors f: dv = (p f)' dy and dp = f (dy v').
 // One thread takes all queries of a sequence and key head, in order, so dk and dv are sums of one
 // order on any number of threads.
 namespace fusor::ops::kernels {
@@ -22,12 +23,12 @@ struct Tiles {
   A *k, *v, *dk, *dv;      // [keys, dims] of all keys of a sequence
   A *q, *dy;               // [kTile, dims]
   A *q_t, *dy_t, *dq_t;    // [dims, kTile] transposed
-  A *p, *ds;               // [kTile keys, kTile queries]
+  A *p, *ds, *kept;        // [kTile keys, kTile queries]
   A *log_sum_exp, *delta;  // [kTile]
   std::int64_t dims, keys;
 
   static std::int64_t size(std::int64_t head_dim, std::int64_t keys) {
-    return (4 * round_up(keys, kTileRows) + 5 * kTile) * padded(head_dim) + 2 * kTile * kTile +
+    return (4 * round_up(keys, kTileRows) + 5 * kTile) * padded(head_dim) + 3 * kTile * kTile +
            2 * kTile;
   }
   Tiles(A* at, std::int64_t head_dim, std::int64_t keys_)
@@ -36,7 +37,7 @@ struct Tiles {
     k = take(keys * dims), v = take(keys * dims), dk = take(keys * dims), dv = take(keys * dims);
     q = take(kTile * dims), dy = take(kTile * dims);
     q_t = take(kTile * dims), dy_t = take(kTile * dims), dq_t = take(kTile * dims);
-    p = take(kTile * kTile), ds = take(kTile * kTile);
+    p = take(kTile * kTile), ds = take(kTile * kTile), kept = take(kTile * kTile);
     log_sum_exp = take(kTile), delta = take(kTile);
   }
 };
@@ -69,8 +70,8 @@ void load_queries(const Tiles<A>& t, const AttentionShape& s, const AttentionGra
   }
 }
 
-// p and ds of one tile; `key` is the position of its first key.
-template <class A>
+// p, as it weighs values, and ds of one tile; `key` is the position of its first key.
+template <bool kDrops, class A>
 void weigh(const Tiles<A>& t, const Causal& causal, std::int64_t key, std::int64_t lanes) {
   causal.blocks<A>([&](std::int64_t j, std::int64_t count, std::int64_t lane) {
     const std::int64_t rows = round_up(count, kTileRows), to = j * kTile + lane;
@@ -87,8 +88,13 @@ void weigh(const Tiles<A>& t, const Causal& causal, std::int64_t key, std::int64
       A *p_at = t.p + j * kTile + lane, *ds_at = t.ds + j * kTile + lane;
       Vec<A> p = exp(load_vec(p_at) - log_sum_exp);
       if (j >= free) p = where_seen(causal, lane, j, p, A(0));
-      store_vec(p_at, p);
-      store_vec(ds_at, p * (load_vec(ds_at) - delta));
+      Vec<A> dp = load_vec(ds_at), seen = p;
+      if constexpr (kDrops) {
+        const Vec<A> kept = load_vec(t.kept + j * kTile + lane);
+        dp *= kept, seen *= kept;
+      }
+      store_vec(p_at, seen);
+      store_vec(ds_at, p * (dp - delta));
     }
   }
 }
@@ -122,12 +128,18 @@ void differentiate(const Tiles<A>& t, const AttentionShape& s, const Sequence& o
                    const AttentionGradient<T, D>& g, std::int64_t b, std::int64_t h,
                    std::int64_t begin) {
   const std::int64_t rows = std::min(kTile, of.queries - begin), lanes = round_up(rows, kLanes<A>);
+  const RandomKey random = g.drops.p > 0 ? g.drops.key() : RandomKey{};
   load_queries(t, s, g, {b, h, of.q + begin, rows, lanes});
   // Keys, and those of the last rows that products work on: their weights become 0.
   const std::int64_t seen = std::min(of.keys, round_up(of.up_to(begin + rows), kTileRows));
   for (std::int64_t key = 0; key < seen; key += kTile) {
     const Causal causal{of.first + begin - key, std::min(kTile, seen - key)};
-    weigh(t, causal, key, lanes);
+    if (g.drops.p > 0) {
+      draw_kept(g.drops, random, b, h, of.q + begin, lanes, key, t.kept);
+      weigh<true>(t, causal, key, lanes);
+    } else {
+      weigh<false>(t, causal, key, lanes);
+    }
     spread(t, causal, key, lanes);
   }
   transpose(t.dims, lanes, t.dq_t, kTile, t.q, t.dims);
@@ -176,16 +188,17 @@ void attention_backward(Cpu, const AttentionShape& s, const Visible& visible,
 }
 
 template <class T, class D>
-std::size_t attention_backward_workspace(Cpu, const AttentionShape& s, std::int64_t keys) {
+std::size_t attention_backward_workspace(Cpu, const AttentionShape& s, std::int64_t keys, bool) {
   using A = acc_t<T>;
   return static_cast<std::size_t>(omp_get_max_threads() * Tiles<A>::size(s.head_dim, keys)) *
          sizeof(A);
 }
 
-#define FUSOR_ATTENTION_BACKWARD(T, D)                                          \
-  template void attention_backward(Cpu, const AttentionShape&, const Visible&,  \
-                                   const AttentionGradient<T, D>&, std::byte*); \
-  template std::size_t attention_backward_workspace<T, D>(Cpu, const AttentionShape&, std::int64_t);
+#define FUSOR_ATTENTION_BACKWARD(T, D)                                                \
+  template void attention_backward(Cpu, const AttentionShape&, const Visible&,        \
+                                   const AttentionGradient<T, D>&, std::byte*);       \
+  template std::size_t attention_backward_workspace<T, D>(Cpu, const AttentionShape&, \
+                                                          std::int64_t, bool);
 FUSOR_ATTENTION_BACKWARD(double, double)
 FUSOR_ATTENTION_BACKWARD(float, float)
 FUSOR_ATTENTION_BACKWARD(bf16, bf16)

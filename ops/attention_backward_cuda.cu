@@ -95,10 +95,11 @@ __device__ void score(const Backward<T, D>& f, const BackwardTiles<A, kDims>& at
   }
 }
 
-// p = e^(score - log_sum_exp) where seen, else 0;  ds = p (dp - delta)
-template <bool kKeyRows, class T, class D, class A>
-__device__ void weigh(const Backward<T, D>& f, const Pair& pair, A (&p)[kEach][kEach],
-                      A (&ds)[kEach][kEach]) {
+// p = e^(score - log_sum_exp) where seen, else 0;  ds = p (dp - delta), and then p as it weighs
+// values
+template <bool kKeyRows, bool kDrops, class T, class D, class A>
+__device__ void weigh(const Backward<T, D>& f, const Pair& pair, const Drawn<kDrops, A>& drawn,
+                      A (&p)[kEach][kEach], A (&ds)[kEach][kEach]) {
   const Sees sees(pair.of);
   const A* log_sum_exp = f.g.log_sum_exp.at(pair.b, pair.of.q, pair.h);
   const A* delta = f.delta.at(pair.b, pair.of.q, pair.h);
@@ -109,13 +110,16 @@ __device__ void weigh(const Backward<T, D>& f, const Pair& pair, A (&p)[kEach][k
     const bool exists = i < pair.of.queries;
     const A most = exists ? static_cast<A>(kLog2E) * log_sum_exp[i * f.g.log_sum_exp.row] : A(0);
     const A mean = exists ? delta[i] : A(0);
+    const auto factors =
+        drawn.factors(pair.b, pair.h, pair.of.q + i, pair.key, kKeyRows ? tile_y() : tile_x());
 #pragma unroll
     for (int m = 0; m < kEach; ++m) {
       const std::int64_t j = pair.key + (kKeyRows ? tile_y() : tile_x()) + kSide * m;
       A& weight = kKeyRows ? p[m][n] : p[n][m];
       A& slope = kKeyRows ? ds[m][n] : ds[n][m];
       weight = sees(i, j) ? std::exp2(weight * scale - most) : A(0);
-      slope = weight * (slope - mean);
+      slope = weight * (factors.of(slope, m) - mean);
+      weight = factors.of(weight, m);
     }
   }
 }
@@ -166,7 +170,7 @@ inline constexpr int kBlocks =
     !std::is_same_v<A, double> && BackwardTiles<A, kDims>::kBytes <= (100 << 10) ? 2 : 1;
 
 // A part of the columns of dq, of a tile of queries. The longest come first.
-template <int kDims, class T, class D>
+template <int kDims, bool kDrops, class T, class D>
 __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
     queries_kernel(Backward<T, D> f) {
   using A = acc_t<T>;
@@ -181,11 +185,12 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
   const int part = static_cast<int>(blockIdx.y);
   const std::int64_t queries = tile.queries(kTile);
   const std::int64_t seen = queries > 0 ? tile.of.up_to(tile.begin + queries) : 0;
+  const Drawn<kDrops, A> drawn(f.g.drops);
   A dq[kEach][kDims / kSide] = {};
   for (; pair.key < seen; pair.key += kTile) {
     A p[kEach][kEach] = {}, ds[kEach][kEach] = {};
     score<false, kDims>(f, at, pair, part, pair.key == 0, true, p, ds);
-    weigh<false>(f, pair, p, ds);
+    weigh<false>(f, pair, drawn, p, ds);
     add_product<kDims>(ds, at.weights, at.k, dq);
   }
   const A scale = 1 / std::sqrt(static_cast<A>(s.head_dim));
@@ -195,7 +200,7 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
 
 // A part of the columns of dk and dv, of a tile of keys: the sum over all heads that read it and
 // all queries that see it, in order.
-template <int kDims, class T, class D>
+template <int kDims, bool kDrops, class T, class D>
 __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
     keys_kernel(Backward<T, D> f) {
   using A = acc_t<T>;
@@ -213,13 +218,14 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<acc_t<T>, kDims>))
   const std::int64_t first = pair.key >= of.keys ? of.queries
                              : hidden > 0        ? hidden / kTile * kTile
                                                  : 0;
+  const Drawn<kDrops, A> drawn(f.g.drops);
   A dk[kEach][kDims / kSide] = {}, dv[kEach][kDims / kSide] = {};
   bool fresh = true;
   for (; pair.h < (kv_head + 1) * group; ++pair.h)
     for (pair.query = first; pair.query < of.queries; pair.query += kTile, fresh = false) {
       A p[kEach][kEach] = {}, ds[kEach][kEach] = {};
       score<true, kDims>(f, at, pair, part, true, fresh, p, ds);
-      weigh<true>(f, pair, p, ds);
+      weigh<true>(f, pair, drawn, p, ds);
       add_product<kDims>(p, at.weights, at.dy, dv);
       add_product<kDims>(ds, at.weights, at.q, dk);
     }
@@ -239,6 +245,7 @@ void attention_backward_tiles(Cuda on, const AttentionShape& s, const Visible& v
   const bool wide_in = s.head_dim % kVector<T> == 0 && is_wide(g.qkv) && is_wide(g.dy);
   const Backward<T, D> f{s,       visible,        g, {delta, 1, s.heads * s.seq_len, s.seq_len},
                          wide_in, is_wide(g.dqkv)};
+  const bool drops = g.drops.p > 0;
   constexpr int kWarps = 8;
   run(on, {.blocks = ceil_div(s.batch * s.heads * s.seq_len, kWarps), .threads = kWarps * kWarp},
       delta_kernel<T, D>, f, delta);
@@ -247,9 +254,10 @@ void attention_backward_tiles(Cuda on, const AttentionShape& s, const Visible& v
               .threads = kTileThreads,
               .shared = BackwardTiles<A, kDims>::kBytes,
               .rows = Parts<kDims>{s.head_dim}.count()};
-    run(on, grid, queries_kernel<kDims, T, D>, f);
+    run(on, grid, drops ? queries_kernel<kDims, true, T, D> : queries_kernel<kDims, false, T, D>,
+        f);
     grid.blocks = s.batch * s.kv_heads * visible.tiles(g.kv_rows, kTile);
-    run(on, grid, keys_kernel<kDims, T, D>, f);
+    run(on, grid, drops ? keys_kernel<kDims, true, T, D> : keys_kernel<kDims, false, T, D>, f);
   });
 }
 

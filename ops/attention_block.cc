@@ -47,11 +47,19 @@ kernels::Qkv<T> qkv_of(const AttentionBlock& block, const Tensor& q, const Tenso
 const std::int32_t* data_of(const Tensor& lengths) {
   return lengths.defined() ? lengths.data<std::int32_t>() : nullptr;
 }
+bool is_plain(const AttentionBlock& block) {
+  const AttentionLengths& l = block.lengths;
+  return !l.lengths.defined() && !l.kv_lengths.defined() && !l.offsets.defined() &&
+         block.dropout.p == 0;
+}
+
 // To be read by kernels.
 Visible visible_of(const AttentionBlock& block) {
   Visible visible = block.visible;
   visible.lengths = data_of(block.lengths.lengths);
   visible.kv_lengths = data_of(block.lengths.kv_lengths);
+  visible.offsets = data_of(block.lengths.offsets);
+  if (visible.offsets) visible.documents = block.lengths.offsets.dim(1) - 1;
   return visible;
 }
 
@@ -77,7 +85,7 @@ void on_wide(DType dtype, DType wide, F&& f) {
 void attention_block(const AttentionBlock& block, const Tensor& q, const Tensor& kv,
                      const Tensor& y, const Tensor& log_sum_exp, bool merge) {
   const AttentionShape s = queries_of(block);
-  const Tensor workspace = attention_workspace(q, s);
+  const Tensor workspace = attention_workspace(q, s, is_plain(block));
   // Two products: scores, and values weighted by them.
   const Cost cost{.flops = attention_flops(s, block.visible, 2),
                   .bytes = qkv_bytes(s, q, kv) + static_cast<double>(y.bytes())};
@@ -86,7 +94,8 @@ void attention_block(const AttentionBlock& block, const Tensor& q, const Tensor&
       kernels::attention<T, Y>(tag, s, visible_of(block), qkv_of<const T>(block, q, kv),
                                {.y = heads_of<Y>(block.shape, y, 0, block.begin),
                                 .log_sum_exp = log_sum_exp_of<acc_t<T>>(block, log_sum_exp),
-                                .merge = merge},
+                                .merge = merge,
+                                .drops = weight_mask(block.dropout)},
                                workspace.raw());
     });
   });
@@ -101,7 +110,7 @@ void attention_block_backward(const AttentionBlock& block, const AttentionSaved&
   std::size_t bytes = 0;
   on_backend(device.like(), [&](auto tag) {
     on_wide(dy.dtype(), to.dq.dtype(), [&]<class T, class D> {
-      bytes = kernels::attention_backward_workspace<T, D>(tag, s, kv_rows);
+      bytes = kernels::attention_backward_workspace<T, D>(tag, s, kv_rows, is_plain(block));
     });
   });
   const Tensor workspace = workspace_of(device, bytes);
@@ -120,7 +129,8 @@ void attention_block_backward(const AttentionBlock& block, const AttentionSaved&
            .dqkv = qkv_of<D>(block, to.dq, to.dkv),
            .kv_rows = kv_rows,
            .add_q = to.add_q,
-           .add_kv = to.add_kv},
+           .add_kv = to.add_kv,
+           .drops = weight_mask(block.dropout)},
           workspace.raw());
     });
   });
@@ -140,18 +150,17 @@ void check_heads(std::string_view op, const AttentionShape& s) {
 
 void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape& s) {
   check_heads(op, s);
-  require(s.kv_seq_len == 0 || s.kv_seq_len == s.seq_len, op, ": kv_seq_len ", s.kv_seq_len,
-          " but the keys are those of ", s.seq_len, " positions");
-  const Shape want{s.batch * s.seq_len, (s.heads + 2 * s.kv_heads) * s.head_dim};
+  require(s.kv_seq_len == 0, op, ": kv_seq_len ", s.kv_seq_len, " is for cross_attention alone");
+  const Shape want{s.batch * s.seq_len, q_columns(s)};
   require(qkv.shape() == want, op, ": qkv ", qkv.shape(), " but the heads make ", want);
 }
 
 void check_q_kv(std::string_view op, const Tensor& q, const Tensor& kv, const AttentionShape& s) {
   check_heads(op, s);
   require(s.kv_seq_len > 0, op, ": kv_seq_len ", s.kv_seq_len, " should be positive");
-  const Shape want{s.batch * s.seq_len, s.heads * s.head_dim};
+  const Shape want{s.batch * s.seq_len, q_columns(s)};
   require(q.shape() == want, op, ": q ", q.shape(), " but the heads make ", want);
-  const Shape want_kv{s.batch * s.kv_seq_len, 2 * s.kv_heads * s.head_dim};
+  const Shape want_kv{s.batch * s.kv_seq_len, kv_columns(s)};
   require(kv.shape() == want_kv, op, ": kv ", kv.shape(), " but the heads make ", want_kv);
   require(kv.dtype() == q.dtype(), op, ": q is ", q.dtype(), " and kv ", kv.dtype());
 }
@@ -165,10 +174,10 @@ double attention_flops(const AttentionShape& s, const Visible& visible, int prod
   return 2.0 * products * static_cast<double>(s.batch * s.heads * s.head_dim) * pairs;
 }
 
-Tensor attention_workspace(const Tensor& qkv, const AttentionShape& s) {
+Tensor attention_workspace(const Tensor& qkv, const AttentionShape& s, bool plain) {
   std::size_t bytes = 0;
   on_backend(qkv.device().like(), [&](auto tag) {
-    on_float(qkv.dtype(), [&]<class T> { bytes = kernels::attention_workspace<T>(tag, s); });
+    on_float(qkv.dtype(), [&]<class T> { bytes = kernels::attention_workspace<T>(tag, s, plain); });
   });
   return workspace_of(qkv.device(), bytes);
 }

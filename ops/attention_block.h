@@ -8,7 +8,8 @@ namespace fusor::ops {
 // What cuts the rows of a batch into sequences, as ops/attention_sequences.h describes; i32, each
 // may be undefined.
 struct AttentionLengths {
-  Tensor lengths, kv_lengths;  // [batch]
+  Tensor lengths{}, kv_lengths{};  // [batch]
+  Tensor offsets{};                // [batch, documents + 1]
 };
 
 // The last queries of each sequence, from `begin` on, and the keys they see. Row i of `visible` is
@@ -18,6 +19,7 @@ struct AttentionBlock {
   std::int64_t begin;
   Visible visible;
   AttentionLengths lengths{};  // whole sequences alone may have any
+  AttentionDropout dropout{};
 };
 
 // y [batch * seq_len, heads * head_dim] and log_sum_exp [batch, heads, seq_len] of the block's

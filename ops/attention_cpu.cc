@@ -20,17 +20,19 @@ struct Tiles {
   A* q;          // [dims, kTile] transposed
   A *k, *v;      // [kTile, dims]
   A* scores;     // [kTile keys, kTile queries], then the weights
+  A* kept;       // [kTile keys, kTile queries] factors of these
   A* y;          // [dims, kTile] transposed
   A *max, *sum;  // [kTile] of each query's scores so far
   std::int64_t dims;
 
   static std::int64_t size(std::int64_t dims) {
-    return 5 * kTile * dims + kTile * kTile + 2 * kTile;
+    return 5 * kTile * dims + 2 * kTile * kTile + 2 * kTile;
   }
   Tiles(A* at, std::int64_t dims_) : dims(dims_) {
     const auto take = [&at](std::int64_t n) { return std::exchange(at, at + n); };
     rows = take(kTile * dims), q = take(kTile * dims), k = take(kTile * dims);
     v = take(kTile * dims), y = take(kTile * dims), scores = take(kTile * kTile);
+    kept = take(kTile * kTile);
     max = take(kTile), sum = take(kTile);
   }
 };
@@ -74,6 +76,15 @@ void weigh(const Tiles<A>& t, const Causal& causal, std::int64_t lanes, bool fir
       for (std::int64_t d = 0; d < t.dims; ++d)
         store_vec(t.y + d * kTile + lane, load_vec(t.y + d * kTile + lane) * shrink);
   }
+}
+
+// The weights that are kept. Their sums stay those of all.
+template <class A>
+void drop(const Tiles<A>& t, std::int64_t keys, std::int64_t lanes) {
+  for (std::int64_t j = 0; j < keys; ++j)
+#pragma omp simd
+    for (std::int64_t lane = 0; lane < lanes; ++lane)
+      t.scores[j * kTile + lane] *= t.kept[j * kTile + lane];
 }
 
 // y += values' weights
@@ -130,6 +141,7 @@ void attend(const Tiles<A>& t, const AttentionShape& s, const SequenceTile& tile
   if (!to.merge) clear_rows(rows, tile.rows(kTile), d, to.y.at(b, first, h), to.y.row);
   if (rows == 0) return;
   const std::int64_t lanes = round_up(rows, kLanes<A>);
+  const RandomKey random = to.drops.p > 0 ? to.drops.key() : RandomKey{};
   pack(rows, d, in.q.at(b, first, h), in.q.row, A(1) / std::sqrt(A(d)), t.rows, lanes, t.dims);
   transpose(lanes, t.dims, t.rows, t.dims, t.q, kTile);
   std::fill(t.max, t.max + kTile, -std::numeric_limits<A>::infinity());
@@ -141,6 +153,10 @@ void attend(const Tiles<A>& t, const AttentionShape& s, const SequenceTile& tile
     pack(causal.keys, d, in.v.at(b, of.kv + key, kv_head), in.v.row, A(1), t.v, key_rows, t.dims);
     score(t, causal, lanes);
     weigh(t, causal, lanes, key == 0);
+    if (to.drops.p > 0) {
+      draw_kept(to.drops, random, b, h, first, lanes, key, t.kept);
+      drop(t, causal.keys, lanes);
+    }
     gather(t, causal, lanes, key == 0);
   }
   finish(t, rows, lanes, d, to, to.y.at(b, first, h),
@@ -171,7 +187,7 @@ void attention(Cpu, const AttentionShape& s, const Visible& visible, const Qkv<c
 }
 
 template <class T>
-std::size_t attention_workspace(Cpu, const AttentionShape& s) {
+std::size_t attention_workspace(Cpu, const AttentionShape& s, bool) {
   return static_cast<std::size_t>(omp_get_max_threads() *
                                   Tiles<acc_t<T>>::size(padded(s.head_dim))) *
          sizeof(acc_t<T>);
@@ -187,9 +203,9 @@ FUSOR_ATTENTION(f16, f16)
 FUSOR_ATTENTION(bf16, float)
 FUSOR_ATTENTION(f16, float)
 #undef FUSOR_ATTENTION
-template std::size_t attention_workspace<double>(Cpu, const AttentionShape&);
-template std::size_t attention_workspace<float>(Cpu, const AttentionShape&);
-template std::size_t attention_workspace<bf16>(Cpu, const AttentionShape&);
-template std::size_t attention_workspace<f16>(Cpu, const AttentionShape&);
+template std::size_t attention_workspace<double>(Cpu, const AttentionShape&, bool);
+template std::size_t attention_workspace<float>(Cpu, const AttentionShape&, bool);
+template std::size_t attention_workspace<bf16>(Cpu, const AttentionShape&, bool);
+template std::size_t attention_workspace<f16>(Cpu, const AttentionShape&, bool);
 
 }  // namespace fusor::ops::kernels

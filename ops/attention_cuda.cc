@@ -24,14 +24,15 @@ void attention_backward(Cuda on, const AttentionShape& s, const Visible& visible
 }
 
 template <class T>
-std::size_t attention_workspace(Cuda, const AttentionShape& s) {
-  return is_half(dtype_of<T>) ? cudnn_attention_workspace(dtype_of<T>, s) : 0;
+std::size_t attention_workspace(Cuda, const AttentionShape& s, bool plain) {
+  return plain && is_half(dtype_of<T>) ? cudnn_attention_workspace(dtype_of<T>, s) : 0;
 }
 
 template <class T, class D>
-std::size_t attention_backward_workspace(Cuda, const AttentionShape& s, std::int64_t keys) {
+std::size_t attention_backward_workspace(Cuda, const AttentionShape& s, std::int64_t keys,
+                                         bool plain) {
   const std::size_t own = cuda::attention_backward_tiles_workspace<T>(s);
-  if (!is_half(dtype_of<D>)) return own;
+  if (!plain || !is_half(dtype_of<D>)) return own;
   return std::max(own, cudnn_attention_backward_workspace(dtype_of<D>, s, keys));
 }
 
@@ -41,7 +42,7 @@ std::size_t attention_backward_workspace(Cuda, const AttentionShape& s, std::int
   template void attention_backward(Cuda, const AttentionShape&, const Visible&,             \
                                    const AttentionGradient<T, Y>&, std::byte*);             \
   template std::size_t attention_backward_workspace<T, Y>(Cuda, const AttentionShape&,      \
-                                                          std::int64_t);
+                                                          std::int64_t, bool);
 FUSOR_ATTENTION(double, double)
 FUSOR_ATTENTION(float, float)
 FUSOR_ATTENTION(bf16, bf16)
@@ -50,9 +51,9 @@ FUSOR_ATTENTION(bf16, float)
 FUSOR_ATTENTION(f16, float)
 #undef FUSOR_ATTENTION
 
-template std::size_t attention_workspace<double>(Cuda, const AttentionShape&);
-template std::size_t attention_workspace<float>(Cuda, const AttentionShape&);
-template std::size_t attention_workspace<bf16>(Cuda, const AttentionShape&);
-template std::size_t attention_workspace<f16>(Cuda, const AttentionShape&);
+template std::size_t attention_workspace<double>(Cuda, const AttentionShape&, bool);
+template std::size_t attention_workspace<float>(Cuda, const AttentionShape&, bool);
+template std::size_t attention_workspace<bf16>(Cuda, const AttentionShape&, bool);
+template std::size_t attention_workspace<f16>(Cuda, const AttentionShape&, bool);
 
 }  // namespace fusor::ops::kernels

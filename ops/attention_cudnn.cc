@@ -173,7 +173,7 @@ std::size_t cudnn_attention_workspace(DType dtype, const AttentionShape& s) {
 
 std::size_t cudnn_attention_backward_workspace(DType dtype, const AttentionShape& s,
                                                std::int64_t keys) {
-  if (keys != s.seq_len) return 0;
+  if (keys != keys_of(s)) return 0;
   if (!cuda_devices().why_none.empty())
     return with_room(estimated_cudnn_workspace(s, AttentionPass::backward));
   const Planned& p = planned(dtype, s, AttentionPass::backward);

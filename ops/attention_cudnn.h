@@ -6,8 +6,8 @@
 #include "ops/attention_kernels.h"
 
 // Attention by cuDNN's fused kernels, which kernels::attention(Cuda, ...) and its backward ask
-// before they use their own. cuDNN takes bf16 and f16, and whole causal sequences whose heads lie
-// as in qkv of ops/attention.h, where a GPU and a sound cuDNN are at hand.
+// before they use their own. cuDNN takes bf16 and f16, and whole sequences, causal or not, whose
+// heads lie as in qkv, or q and kv, of ops/attention.h, where a GPU and a sound cuDNN are at hand.
 namespace fusor::ops {
 
 // Why no attention on this thread's GPU is cuDNN's: it is not there, too old, or has a known fault.

@@ -30,11 +30,12 @@ struct Layout {
   std::vector<std::int64_t> dims, strides;  // sequence, head, position, element
 };
 
-// What a part takes of a tensor of `columns` columns with `heads` heads, that of the whole shape.
+// What a part takes of a tensor [batch * positions, columns] with `heads` heads, that of the whole
+// shape.
 Layout heads_layout(const AttentionShape& s, const AttentionPart& part, std::int64_t heads,
-                    std::int64_t columns) {
-  return {{part.sequences, heads * part.kv_heads / s.kv_heads, s.seq_len, s.head_dim},
-          {s.seq_len * columns, s.head_dim, columns, 1}};
+                    std::int64_t positions, std::int64_t columns) {
+  return {{part.sequences, heads * part.kv_heads / s.kv_heads, positions, s.head_dim},
+          {positions * columns, s.head_dim, columns, 1}};
 }
 
 fe::DataType_t type_of(DType dtype) {
@@ -47,13 +48,11 @@ struct Builder {
   const AttentionShape& s;
   const AttentionPart& part;
   fe::DataType_t type;  // of all but the stats
-  std::int64_t qkv_columns = (s.heads + 2 * s.kv_heads) * s.head_dim;
-  std::int64_t y_columns = s.heads * s.head_dim;
   float scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
 
-  Layout q() const { return heads_layout(s, part, s.heads, qkv_columns); }
-  Layout kv() const { return heads_layout(s, part, s.kv_heads, qkv_columns); }
-  Layout y() const { return heads_layout(s, part, s.heads, y_columns); }
+  Layout q() const { return heads_layout(s, part, s.heads, s.seq_len, q_columns(s)); }
+  Layout kv() const { return heads_layout(s, part, s.kv_heads, keys_of(s), kv_columns(s)); }
+  Layout y() const { return heads_layout(s, part, s.heads, s.seq_len, s.heads * s.head_dim); }
   Layout stats() const {
     const std::int64_t heads = q().dims[1];  // dense, as cuDNN before 9.26 reads it
     return {{part.sequences, heads, s.seq_len, 1}, {heads * s.seq_len, s.seq_len, 1, 1}};
@@ -82,7 +81,7 @@ struct Builder {
     const auto options = fe::graph::SDPA_attributes()
                              .set_name("attention")
                              .set_attn_scale(scale)
-                             .set_causal_mask(true)
+                             .set_causal_mask(s.causal)
                              .set_generate_stats(true);
     const auto [to_y, to_stats] =
         graph.sdpa(input(kQ, q()), input(kK, kv()), input(kV, kv()), options);
@@ -93,7 +92,7 @@ struct Builder {
     const auto options = fe::graph::SDPA_backward_attributes()
                              .set_name("attention_backward")
                              .set_attn_scale(scale)
-                             .set_causal_mask(true)
+                             .set_causal_mask(s.causal)
                              .set_deterministic_algorithm(true);
     const auto [dq, dk, dv] = graph.sdpa_backward(
         input(kQ, q()), input(kK, kv()), input(kV, kv()), input(kY, y()), input(kDy, y()),

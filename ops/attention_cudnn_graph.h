@@ -10,8 +10,8 @@
 
 namespace fusor::ops {
 
-// cuDNN's plan of one pass over a part of an attention in bf16 or f16, causal and with the same
-// bits each run.
+// cuDNN's plan of one pass over a part of an attention in bf16 or f16, of whole sequences and
+// with the same bits each run.
 class AttentionGraph {
  public:
   // Of a handle's GPU. Throws Error with cuDNN's reason where it has no kernel.

@@ -19,8 +19,8 @@ struct CudnnSetup {
 // Why no call is for cuDNN; empty if some are.
 std::string cudnn_refuses(const CudnnSetup&);
 
-// Why calls of this shape are not for cuDNN; empty if they are. Dropout within attention and
-// batches of several lengths, which cuDNN has too, no model asks for.
+// Why calls of this shape are not for cuDNN; empty if they are. Where kv_seq_len is given, queries
+// and keys lie in two tensors as for cross_attention().
 std::string cudnn_refuses(const CudnnSetup&, const AttentionShape&, AttentionPass);
 
 // Why a call is not for cuDNN, by all that its shape does not tell.
@@ -32,7 +32,7 @@ std::string cudnn_refuses(const AttentionShape&, const Visible&,
                           const kernels::AttentionGradient<T, T>&);
 
 // Backward with the same bits each run stores the gradient of the scores, [sequences, heads,
-// seq_len, seq_len], on GPUs before 10.0. So a call is cut into parts that cuDNN does in turn.
+// seq_len, keys], on GPUs before 10.0. So a call is cut into parts that cuDNN does in turn.
 struct AttentionPart {
   std::int64_t sequences, kv_heads;  // divisors of those of the shape; all kv_heads or one sequence
 };

@@ -80,12 +80,14 @@ __device__ void score(const Forward<T, Y>& f, const ForwardTiles<A, kDims>& at,
     }
 }
 
-// Writes weights 2^(score - max), with the new maximum, and rescales the sums and y to it.
-template <class A, int kN>
+// Writes weights 2^(score - max), with the new maximum, and rescales the sums and y to it. kept(i):
+// the factors of the weights of row i, of which the sums know nothing.
+template <class A, int kN, class Kept>
 __device__ void weigh(const A (&scores)[kEach][kEach], A* weights, RunningSoftmax<A>& softmax,
-                      A (&y)[kEach][kN]) {
+                      A (&y)[kEach][kN], const Kept& kept) {
 #pragma unroll
   for (int i = 0; i < kEach; ++i) {
+    const auto factors = kept(i);
     A top = softmax.max[i];
 #pragma unroll
     for (int j = 0; j < kEach; ++j) top = Max()(top, scores[i][j]);
@@ -96,7 +98,8 @@ __device__ void weigh(const A (&scores)[kEach][kEach], A* weights, RunningSoftma
     for (int j = 0; j < kEach; ++j) {
       const A weight = std::exp2(scores[i][j] - top);
       sum += weight;
-      weights[(tile_y() + kSide * i) * kWeightRow<A> + tile_x() + kSide * j] = weight;
+      weights[(tile_y() + kSide * i) * kWeightRow<A> + tile_x() + kSide * j] =
+          factors.of(weight, j);
     }
     softmax.max[i] = top, softmax.sum[i] = sum;
 #pragma unroll
@@ -138,7 +141,7 @@ __device__ void finish(const Forward<T, Y>& f, const QueryTile& tile, int part,
 template <class T>
 inline constexpr int kBlocks = std::is_same_v<T, double> ? 1 : 2;
 
-template <int kDims, class T, class Y>
+template <int kDims, bool kDrops, class T, class Y>
 __global__ void __launch_bounds__(kTileThreads, (kBlocks<T>)) forward_kernel(Forward<T, Y> f) {
   using A = acc_t<T>;
   const ForwardTiles<A, kDims> at;
@@ -146,6 +149,7 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<T>)) forward_kernel(For
   const QueryTile tile = tile_of(f.s, f.visible, blockIdx.x);
   const std::int64_t queries = tile.queries(kTile);
   const std::int64_t seen = queries > 0 ? tile.of.up_to(tile.begin + queries) : 0;
+  const Drawn<kDrops, A> drawn(f.to.drops);
   for (int part = 0; part < parts.count(); ++part) {  // of y's columns
     A y[kEach][kDims / kSide] = {};
     RunningSoftmax<A> softmax;
@@ -155,7 +159,10 @@ __global__ void __launch_bounds__(kTileThreads, (kBlocks<T>)) forward_kernel(For
     for (std::int64_t key = 0; key < seen; key += kTile) {
       A scores[kEach][kEach] = {};
       score<kDims>(f, at, tile, key, key == 0, scores);
-      weigh(scores, at.weights, softmax, y);
+      weigh(scores, at.weights, softmax, y, [&](int i) {
+        return drawn.factors(tile.b, tile.h, tile.of.q + tile.begin + tile_y() + kSide * i, key,
+                             tile_x());
+      });
       __syncthreads();  // the keys have been read
       load_tile<kTile, kDims>(f.in.v.at(tile.b, tile.of.kv + key, tile.kv_head) +
                                   static_cast<std::int64_t>(part) * kDims,
@@ -181,7 +188,7 @@ void attention_tiles(Cuda on, const AttentionShape& s, const Visible& visible,
         {.blocks = s.batch * s.heads * visible.tiles(s.seq_len, kTile),
          .threads = kTileThreads,
          .shared = ForwardTiles<A, kDims>::kBytes},
-        forward_kernel<kDims, T, Y>, f);
+        to.drops.p > 0 ? forward_kernel<kDims, true, T, Y> : forward_kernel<kDims, false, T, Y>, f);
   });
 }
 

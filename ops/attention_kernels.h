@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "ops/attention.h"
+#include "ops/attention_dropout.h"
 #include "ops/attention_sequences.h"
 #include "runtime/launch.h"
 
@@ -15,12 +16,24 @@ void check_qkv(std::string_view op, const Tensor& qkv, const AttentionShape&);
 // The same of q and kv of cross_attention().
 void check_q_kv(std::string_view op, const Tensor& q, const Tensor& kv, const AttentionShape&);
 
+// Of attention() or cross_attention(): the positions of a sequence of keys, and the columns of the
+// tensors that hold queries and keys.
+inline std::int64_t keys_of(const AttentionShape& s) {
+  return s.kv_seq_len > 0 ? s.kv_seq_len : s.seq_len;
+}
+inline std::int64_t q_columns(const AttentionShape& s) {
+  return (s.heads + (s.kv_seq_len > 0 ? 0 : 2 * s.kv_heads)) * s.head_dim;
+}
+inline std::int64_t kv_columns(const AttentionShape& s) {
+  return ((s.kv_seq_len > 0 ? 0 : s.heads) + 2 * s.kv_heads) * s.head_dim;
+}
+
 // `products` multiply-adds of head_dim for each pair of a query and a key it sees; exponentials are
 // not counted.
 double attention_flops(const AttentionShape&, const Visible&, int products);
 
-// For one call of kernels::attention.
-Tensor attention_workspace(const Tensor& qkv, const AttentionShape&);
+// For one call of kernels::attention; plain: as there.
+Tensor attention_workspace(const Tensor& qkv, const AttentionShape&, bool plain = true);
 
 }  // namespace fusor::ops
 
@@ -68,6 +81,7 @@ struct AttentionResult {
   Heads<Y> y;
   Heads<acc_t<T>> log_sum_exp;  // data may be null
   bool merge;                   // with the y and log-sum-exp that other keys have left there
+  WeightMask drops{};
 };
 template <class T, class Y>
 void attention(Cpu, const AttentionShape&, const Visible&, const Qkv<const T>&,
@@ -75,11 +89,11 @@ void attention(Cpu, const AttentionShape&, const Visible&, const Qkv<const T>&,
 template <class T, class Y>
 void attention(Cuda, const AttentionShape&, const Visible&, const Qkv<const T>&,
                const AttentionResult<T, Y>&, std::byte* workspace);
-// The bytes that one call works in.
+// The bytes that one call works in. plain: it has no lengths, offsets or dropout.
 template <class T>
-std::size_t attention_workspace(Cpu, const AttentionShape&);
+std::size_t attention_workspace(Cpu, const AttentionShape&, bool plain = true);
 template <class T>
-std::size_t attention_workspace(Cuda, const AttentionShape&);
+std::size_t attention_workspace(Cuda, const AttentionShape&, bool plain = true);
 
 // y and the log-sum-exp are those over all keys, the call's and others'.
 //   dq = (add_q ? dq : 0) + the gradient,  dk, dv = (add_kv ? dk, dv : 0) + the gradient
@@ -92,6 +106,7 @@ struct AttentionGradient {
   Qkv<D> dqkv;
   std::int64_t kv_rows;
   bool add_q, add_kv;
+  WeightMask drops{};  // as forward had them
 };
 template <class T, class D>
 void attention_backward(Cpu, const AttentionShape&, const Visible&, const AttentionGradient<T, D>&,
@@ -100,8 +115,10 @@ template <class T, class D>
 void attention_backward(Cuda, const AttentionShape&, const Visible&, const AttentionGradient<T, D>&,
                         std::byte* workspace);
 template <class T, class D>
-std::size_t attention_backward_workspace(Cpu, const AttentionShape&, std::int64_t keys);
+std::size_t attention_backward_workspace(Cpu, const AttentionShape&, std::int64_t keys,
+                                         bool plain = true);
 template <class T, class D>
-std::size_t attention_backward_workspace(Cuda, const AttentionShape&, std::int64_t keys);
+std::size_t attention_backward_workspace(Cuda, const AttentionShape&, std::int64_t keys,
+                                         bool plain = true);
 
 }  // namespace fusor::ops::kernels

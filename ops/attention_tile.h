@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "ops/attention_dropout.h"
 #include "ops/cpu_tile.h"
 
 // What the CPU kernels of attention share. Work is done in tiles of kTile queries by kTile keys
@@ -53,6 +54,27 @@ inline Vec<A> where_seen(const Causal& causal, std::int64_t lane, std::int64_t j
   for (int i = 0; i < kLanes<A>; ++i) index[i] = static_cast<A>(i);
   const A first = static_cast<A>(j - causal.offset - lane);  // the first lane that sees key j
   return index < Vec<A>{} + first ? Vec<A>{} + hidden : scores;
+}
+
+// Which weights of a tile are kept: factors [kTile keys, kTile queries] of 0 or 1 / (1 - p). i: the
+// position of the first query in its row of the batch; key: of the first key in its sequence.
+template <class A>
+inline void draw_kept(const WeightMask& drops, RandomKey random, std::int64_t b, std::int64_t h,
+                      std::int64_t i, std::int64_t lanes, std::int64_t key, A* factors) {
+  const auto p = static_cast<float>(drops.p);
+  const A scale = static_cast<A>(1 / (1 - drops.p));
+  for (std::int64_t n = 0; n < 16; ++n) {
+#pragma omp simd
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      const auto words = drops.words(random, b, h, i + lane, key / 64, n);
+      const auto factor = [&](std::uint32_t word) {
+        return static_cast<float>(word >> 8) * 0x1p-24f >= p ? scale : A(0);
+      };
+      A* to = factors + n * kTile + lane;
+      to[0] = factor(words[0]), to[16 * kTile] = factor(words[1]);
+      to[32 * kTile] = factor(words[2]), to[48 * kTile] = factor(words[3]);
+    }
+  }
 }
 
 // to [rows, ld] = scale * from [n, d], zero beyond

@@ -1,7 +1,9 @@
 #pragma once
+#include <array>
 #include <type_traits>
 
 #include "ops/attention_cuda.h"
+#include "ops/cuda_random.h"
 #include "ops/cuda_tile.h"
 
 // What the own CUDA kernels of attention and of its backward share.
@@ -51,6 +53,39 @@ struct Sees {
       : first(of.first), keys(of.keys), queries(of.queries) {}
   __device__ bool operator()(std::int64_t i, std::int64_t j) const {
     return i < queries && j < keys && j <= first + i;
+  }
+};
+
+// What dropout makes of a thread's kEach weights of one query: tile_x() + kSide n along the keys,
+// or as many of another thread's number. Without dropout, themselves.
+template <bool kDrops, class A>
+struct Factors {
+  std::array<std::uint32_t, 4> words{};
+  std::uint32_t limit = 0;  // see drop_limit
+  A scale = 1;
+
+  __device__ A of(A weight, int n) const {
+    if constexpr (kDrops) return words[n] >> 8 >= limit ? weight * scale : A(0);
+    return weight;
+  }
+};
+
+template <bool kDrops, class A>
+struct Drawn {
+  WeightMask drops;
+  RandomKey key{};
+  std::uint32_t limit = 0;
+  A scale = 1;
+
+  __device__ explicit Drawn(const WeightMask& mask) : drops(mask) {
+    if constexpr (kDrops)
+      key = drops.key(), limit = drop_limit(drops.p), scale = static_cast<A>(1 / (1 - drops.p));
+  }
+  // Of the query at position i of row b of the batch and the tile of keys from `key_tile` on.
+  __device__ Factors<kDrops, A> factors(std::int64_t b, std::int64_t h, std::int64_t i,
+                                        std::int64_t key_tile, int lane) const {
+    if constexpr (kDrops) return {drops.words(key, b, h, i, key_tile / kTile, lane), limit, scale};
+    return {};
   }
 };
 

@@ -28,7 +28,7 @@ __device__ void draw(RandomKey key, std::int64_t first, std::uint32_t (&words)[N
 }
 
 // uniform() < p where a word's upper 24 bits are less than this: both sides times 2^24 are exact.
-inline std::uint32_t drop_limit(double p) {
+__host__ __device__ inline std::uint32_t drop_limit(double p) {
   return static_cast<std::uint32_t>(std::ceil(static_cast<float>(p) * 0x1p24f));
 }
 

@@ -38,6 +38,7 @@ struct Definition {
   Sees sees;
   std::vector<double> q, kv;  // kv: the last columns of each row
   std::int64_t q_columns, kv_columns;
+  std::function<double(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j)> factor{};
 
   // qkv, or q and kv
   Definition(const AttentionShape& s_, const Tensor& q_, const Tensor& kv_, Sees sees_)
@@ -78,7 +79,9 @@ struct Definition {
     for (std::int64_t row = 0; row < y.dim(0); ++row)
       for (std::int64_t h = 0; h < s.heads; ++h) {
         const std::int64_t b = row / s.seq_len;
-        const std::vector<double> weight = weights(b, row % s.seq_len, h);
+        std::vector<double> weight = weights(b, row % s.seq_len, h);
+        for (std::int64_t j = 0; factor && j < keys; ++j)
+          weight[static_cast<std::size_t>(j)] *= factor(b, h, row % s.seq_len, j);
         for (std::int64_t d = 0; d < s.head_dim; ++d, ++to) {
           *to = 0;
           for (std::int64_t j = 0; j < keys; ++j)
@@ -116,6 +119,60 @@ TEST(Attention, OfPaddedSequencesIsItsDefinition) {
               1e-13)
         << "causal " << causal;
   }
+}
+
+TEST(PackedAttention, IsItsDefinition) {
+  const std::vector<std::int32_t> offsets = {0, 1, 66, 66, 130, 145, 0, 150, 150, 150, 150, 150};
+  Tensor given({2, 6}, DType::i32);
+  std::ranges::copy(offsets, given.host<std::int32_t>().begin());
+  for (const bool causal : {false, true}) {
+    const AttentionShape s{2, 150, 4, 2, 16, causal};
+    const Tensor qkv = noisy_qkv(s, DType::f64);
+    const auto document = [&](std::int64_t b, std::int64_t i) {
+      const auto first = offsets.begin() + 6 * b;
+      return std::upper_bound(first, first + 6, i) - first;  // 6: past the last
+    };
+    const auto sees = [&](std::int64_t b, std::int64_t i, std::int64_t j) {
+      return document(b, i) < 6 && document(b, i) == document(b, j) && (!causal || j <= i);
+    };
+    EXPECT_LT(distance(packed_attention(Var::input(qkv), s, given).value(),
+                       Definition(s, qkv, qkv, sees)()),
+              1e-13)
+        << "causal " << causal;
+  }
+}
+
+TEST(Attention, DropsWeightsByTheirGlobalPlaces) {
+  const AttentionShape s{2, 150, 4, 2, 16, false};
+  const AttentionDropout drops{0.3, {{5}, step_number(2)}, 7, 3};
+  const Tensor qkv = noisy_qkv(s, DType::f64);
+  Definition definition(s, qkv, qkv, [](auto...) { return true; });
+  const RandomKey key = key_at(drops.key.stem, 2);
+  definition.factor = [&](std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
+    const auto u = [](std::int64_t x) { return static_cast<std::uint64_t>(x); };
+    const auto words = philox(key, u(i) << 32 | u(j / 64 * 16 + j % 16), u(7 + b) << 32 | u(3 + h));
+    return (words[u(j / 16 % 4)] >> 8) * 0x1p-24 >= static_cast<double>(0.3f) ? 1 / 0.7 : 0;
+  };
+  EXPECT_LT(distance(attention(Var::input(qkv), s, {}, drops).value(), definition()), 1e-13);
+}
+
+// A batch's second row, and the last two of four heads, in calls of their own.
+TEST(Attention, DropsTheSameWeightsUnderEveryLayout) {
+  const AttentionShape s{2, 70, 4, 4, 8, false};
+  const AttentionDropout drops{0.5, {{5}, step_number(2)}, 7, 0};
+  const Tensor qkv = noisy_qkv(s, DType::f32);
+  const std::vector<double> whole = doubles(attention(Var::input(qkv), s, {}, drops).value());
+
+  AttentionShape part{1, 70, 2, 2, 8, false};
+  const Tensor local({70, columns(part)}, DType::f32), want({70, 16}, DType::f32);
+  const std::vector<double> from = doubles(qkv);
+  fill(local, [&](std::size_t i) {
+    const std::size_t row = 70 + i / 48, of_three = i % 48 / 16, column = 16 + i % 16;
+    return from[row * 96 + of_three * 32 + column];
+  });
+  fill(want, [&](std::size_t i) { return whole[(70 + i / 16) * 32 + 16 + i % 16]; });
+  const Tensor y = attention(Var::input(local), part, {}, {0.5, drops.key, 7 + 1, 2}).value();
+  EXPECT_EQ(distance(y, want), 0);
 }
 
 TEST(CrossAttention, IsItsDefinition) {
@@ -200,6 +257,10 @@ TEST(Attention, TellsWhichShapeIsWrong) {
   refuses([&] { attention(qkv, {2, 5, 4, 2, 3, false, 7}); }, "kv_seq_len 7");
   refuses([&] { attention(qkv, s, lengths_of({1, 2, 3})); }, "2 sequences");
   refuses([&] { attention(qkv, s, noise({2}, DType::f32, 1)); }, "f32");
+  refuses([&] { attention(qkv, s, {}, {.p = 1}); }, "p = 1 is not in [0, 1)");
+  refuses([&] { attention(qkv, s, {}, {.p = 0.1}); }, "step");
+  refuses([&] { packed_attention(qkv, s, {}); }, "documents + 1]");
+  refuses([&] { packed_attention(qkv, s, Tensor({3, 4}, DType::i32)); }, "i32 [2, documents + 1]");
 }
 
 TEST(CrossAttention, TellsWhichShapeIsWrong) {

@@ -46,7 +46,8 @@ TEST_P(CudnnGraph, CudnnAcceptsEveryDescriptor) {
                     blackwell = gpu(100, 148, 232448);
   for (const AttentionShape& s :
        {AttentionShape{8, 1024, 12, 12, 64}, AttentionShape{2, 8192, 32, 8, 128},
-        AttentionShape{2, 1000, 25, 5, 64}, AttentionShape{1, 130, 4, 1, 80}}) {
+        AttentionShape{2, 1000, 25, 5, 64}, AttentionShape{1, 130, 4, 1, 80},
+        AttentionShape{8, 197, 12, 12, 64, false}, AttentionShape{4, 64, 8, 8, 96, false, 500}}) {
     EXPECT_NO_THROW(check(ampere, 80, s)) << s.seq_len;
     EXPECT_NO_THROW(check(hopper, 90, s)) << s.seq_len;
     EXPECT_NO_THROW(check(blackwell, 100, s)) << s.seq_len;
@@ -70,9 +71,9 @@ INSTANTIATE_TEST_SUITE_P(Passes, CudnnGraph,
                                           testing::Values(AttentionPass::forward,
                                                           AttentionPass::backward)),
                          [](const auto& info) {
-                           const auto [dtype, pass] = info.param;
-                           return std::string(name_of(dtype)) +
-                                  (pass == AttentionPass::forward ? "Forward" : "Backward");
+                           const bool forward = std::get<1>(info.param) == AttentionPass::forward;
+                           return std::string(name_of(std::get<0>(info.param))) +
+                                  (forward ? "Forward" : "Backward");
                          });
 
 }  // namespace

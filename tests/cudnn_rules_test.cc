@@ -47,6 +47,8 @@ TEST(CudnnRules, ShapesWithoutAKernel) {
   EXPECT_THAT(cudnn_refuses(kHopper, {8, 1024, 4, 4, 20}, kForward), HasSubstr("20"));
   EXPECT_THAT(cudnn_refuses(kHopper, {8, 1024, 4, 4, 264}, kForward), HasSubstr("256"));
   EXPECT_THAT(cudnn_refuses(kHopper, {8, 1, 4, 4, 64}, kForward), HasSubstr("one position"));
+  EXPECT_THAT(cudnn_refuses(kHopper, {8, 1024, 4, 4, 64, false, 1}, kForward),
+              HasSubstr("one position"));
   EXPECT_THAT(cudnn_refuses({91900, 120}, kGpt, kForward), IsEmpty());
   EXPECT_THAT(cudnn_refuses({91900, 120}, kGpt, kBackward), HasSubstr("same bits"));
   const AttentionShape too_long{1, 32768, 32, 8, 128};
@@ -92,12 +94,21 @@ TEST(CudnnRules, CallsThatAreNot) {
     change(call);
     return std::pair(call.forward(), call.backward());
   };
+  const std::int32_t lengths[2] = {};
+  for (const std::int32_t* Visible::*bound :
+       {&Visible::lengths, &Visible::kv_lengths, &Visible::offsets}) {
+    const auto [forward, backward] = reason([&](Call& c) { c.visible.*bound = lengths; });
+    EXPECT_THAT(forward, HasSubstr("end early"));
+    EXPECT_THAT(backward, HasSubstr("end early"));
+  }
   for (const Visible visible :
        {Visible::causal(5, 128), Visible::all(128), Visible::all(64), Visible::causal(0, 64)}) {
     const auto [forward, backward] = reason([&](Call& c) { c.visible = visible; });
     EXPECT_THAT(forward, HasSubstr("whole sequences"));
     EXPECT_THAT(backward, HasSubstr("whole sequences"));
   }
+  EXPECT_THAT(reason([](Call& c) { c.to.drops.p = 0.1; }).first, HasSubstr("counters"));
+  EXPECT_THAT(reason([](Call& c) { c.gradient.drops.p = 0.1; }).second, HasSubstr("counters"));
   EXPECT_THAT(reason([](Call& c) { c.to.merge = true; }).first, HasSubstr("merge"));
   EXPECT_THAT(reason([](Call& c) { c.gradient.add_q = true; }).second, HasSubstr("add"));
   EXPECT_THAT(reason([](Call& c) { c.gradient.add_kv = true; }).second, HasSubstr("add"));
@@ -112,6 +123,36 @@ TEST(CudnnRules, CallsThatAreNot) {
            [](Call& c) { c.gradient.y.row += 8; }, [](Call& c) { c.gradient.dy.head += 8; },
            [](Call& c) { c.gradient.log_sum_exp.batch += 1; }})
     EXPECT_THAT(reason(change).second, HasSubstr("dense"));
+}
+
+TEST(CudnnRules, AttentionBothWaysSeesAllKeys) {
+  constexpr AttentionShape kVit{2, 128, 4, 2, 8, /*causal=*/false};
+  const Call call;
+  EXPECT_THAT(cudnn_refuses(kVit, Visible::all(128), call.qkv, call.to), IsEmpty());
+  EXPECT_THAT(cudnn_refuses(kVit, Visible::all(128), call.gradient), IsEmpty());
+  EXPECT_THAT(cudnn_refuses(kVit, Visible::causal(0, 128), call.qkv, call.to),
+              HasSubstr("whole sequences"));
+}
+
+TEST(CudnnRules, CrossAttentionReadsTwoTensors) {
+  constexpr AttentionShape kCross{2, 128, 4, 2, 8, /*causal=*/false, /*kv_seq_len=*/64};
+  Call call;
+  std::vector<bf16> kv(2 * 64 * 32);
+  const auto heads = [](auto* data, std::int64_t rows, std::int64_t columns) {
+    return kernels::Heads{data, columns, rows * columns, std::int64_t{8}};
+  };
+  const bf16* const from = kv.data();
+  call.gradient.qkv =
+      call.qkv = {heads(call.qkv.q.data, 128, 32), heads(from, 64, 32), heads(from + 16, 64, 32)};
+  call.gradient.dqkv = {heads(call.qkv_data.data(), 128, 32), heads(kv.data(), 64, 32),
+                        heads(kv.data() + 16, 64, 32)};
+  call.gradient.kv_rows = 64;
+  EXPECT_THAT(cudnn_refuses(kCross, Visible::all(64), call.qkv, call.to), IsEmpty());
+  EXPECT_THAT(cudnn_refuses(kCross, Visible::all(64), call.gradient), IsEmpty());
+  EXPECT_THAT(cudnn_refuses(kCross, Visible::all(63), call.qkv, call.to),
+              HasSubstr("whole sequences"));
+  call.qkv.k.batch = 128 * 32;
+  EXPECT_THAT(cudnn_refuses(kCross, Visible::all(64), call.qkv, call.to), HasSubstr("dense"));
 }
 
 bool is(const AttentionPart& part, std::int64_t sequences, std::int64_t kv_heads) {

@@ -133,6 +133,7 @@ struct Two {
                                                     .heads = 4,
                                                     .mlp_hidden = 24,
                                                     .dropout = 0.2,
+                                                    .attention_dropout = 0.2,
                                                     .drop_path = 0.3})
       : encoder("block.0", c, TensorRegion(mesh)),
         cross("block.1", c, 12, TensorRegion(mesh)),
