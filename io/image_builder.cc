@@ -9,14 +9,12 @@
 
 #include "io/checksum.h"
 #include "io/groups.h"
-#include "io/read_ahead.h"
+#include "io/in_order.h"
 #include "io/record_writer.h"
 #include "runtime/error.h"
 
 namespace fusor {
 namespace {
-
-constexpr std::int64_t kBatch = 32;  // images that a thread takes on at a time
 
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text));
@@ -81,23 +79,9 @@ class Builder {
          .held_out = config_.held_out,
          .split_seed = config_.split_seed,
          .shard_bytes = config_.shard_bytes});
-    const std::int64_t count = std::ssize(images_), batches = (count + kBatch - 1) / kBatch;
-    const int depth = 2 * config_.num_threads + 2;
-    std::vector<std::vector<Packed>> slots(static_cast<std::size_t>(depth));
-    const auto slot_of = [&](std::int64_t batch) -> std::vector<Packed>& {
-      return slots[static_cast<std::size_t>(batch % depth)];
-    };
-    ReadAhead ahead(
-        batches, depth, config_.num_threads, [&](std::int64_t batch, const std::stop_token& stop) {
-          std::vector<Packed>& slot = slot_of(batch);
-          slot.clear();
-          for (std::int64_t i = batch * kBatch; i < std::min(count, (batch + 1) * kBatch); ++i)
-            slot.push_back(stop.stop_requested() ? Packed() : pack(image(i)));
-        });
-    for (std::int64_t i = 0; i < count; ++i) {
-      if (i % kBatch == 0) ahead.next();
-      add(writer, i, slot_of(i / kBatch)[static_cast<std::size_t>(i % kBatch)]);
-    }
+    in_order(
+        std::ssize(images_), config_.num_threads, [&](std::int64_t i) { return pack(image(i)); },
+        [&](std::int64_t i, const Packed& packed) { add(writer, i, packed); });
     report_.manifest = writer.finish();
     return std::move(report_);
   }

@@ -147,6 +147,17 @@ Sound at_rate(Sound sound, std::int64_t rate) {
           resample(sound.samples, static_cast<double>(rate) / static_cast<double>(sound.rate))};
 }
 
+std::vector<std::int16_t> training_pcm(const std::string& path, std::int64_t rate,
+                                       double most_seconds) {
+  constexpr float kSilence = 1e-4f;
+  constexpr double kLeastSeconds = 0.025;
+  const Sound sound = at_rate(read_sound(path), rate);
+  require(peak(sound.samples) > kSilence, path, " is silent");
+  require(kLeastSeconds <= sound.seconds() && sound.seconds() <= most_seconds, path, " takes ",
+          sound.seconds(), " s, not ", kLeastSeconds, " to ", most_seconds);
+  return pcm16(sound.samples);
+}
+
 std::vector<std::int16_t> pcm16(std::span<const float> samples) {
   std::vector<std::int16_t> to(samples.size());
   std::ranges::transform(samples, to.begin(), [](float x) {

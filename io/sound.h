@@ -33,6 +33,12 @@ std::vector<float> resample(std::span<const float> samples, double ratio);
 // A sound at another rate.
 Sound at_rate(Sound sound, std::int64_t rate);
 
+// The sound of a file as it is stored for training: of one channel, at this rate. Throws Error with
+// the file's name where it is silent (never above -80 dB of full scale), shorter than 25 ms or
+// longer than `most_seconds`.
+std::vector<std::int16_t> training_pcm(const std::string& path, std::int64_t rate,
+                                       double most_seconds);
+
 // Samples as 16-bit integers, at 32768 to 1, rounded; what lies outside is clipped; and back.
 std::vector<std::int16_t> pcm16(std::span<const float> samples);
 std::vector<float> from_pcm16(std::span<const std::int16_t> samples);

@@ -17,8 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr float kSilence = 1e-4f;  // -80 dB of full scale
-constexpr double kLeastSeconds = 0.025;
 constexpr std::uint64_t kMaxText = 1 << 20;  // bytes
 
 // A sound and what is said in it.
@@ -68,14 +66,6 @@ std::vector<Utterance> with_texts(std::vector<Utterance> all, bool letters_only,
   return all;
 }
 
-std::vector<std::int16_t> pcm_of(const std::string& path, const SpeechBuildConfig& config) {
-  const Sound sound = at_rate(read_sound(path), config.rate);
-  require(peak(sound.samples) > kSilence, path, " is silent");
-  require(kLeastSeconds <= sound.seconds() && sound.seconds() <= config.most_seconds, path,
-          " takes ", sound.seconds(), " s, not ", kLeastSeconds, " to ", config.most_seconds);
-  return pcm16(sound.samples);
-}
-
 // The sounds of [begin, begin + size) and, where one is bad, what is wrong with it.
 struct Decoded {
   std::vector<std::vector<std::int16_t>> pcm;
@@ -86,7 +76,7 @@ Decoded decoded(std::span<const Utterance> some, const SpeechBuildConfig& config
             std::vector<std::string>(some.size())};
 #pragma omp parallel for schedule(dynamic)
   for (std::size_t i = 0; i < some.size(); ++i) try {
-      d.pcm[i] = pcm_of(some[i].path, config);
+      d.pcm[i] = training_pcm(some[i].path, config.rate, config.most_seconds);
     } catch (const Error& error) {
       d.faults[i] = error.what();
     }

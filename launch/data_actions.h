@@ -13,6 +13,7 @@ namespace fusor {
 
 int data_documents(const std::vector<std::string>& args);
 int data_images(const std::vector<std::string>& args);
+int data_pairs(const std::vector<std::string>& args);
 int data_speech(const std::vector<std::string>& args);
 int data_text(const std::vector<std::string>& args);
 int data_vocab(const std::vector<std::string>& args);

@@ -144,6 +144,8 @@ constexpr Action kActions[] = {
      data_documents},
     {"images", "--input DIR --output DIR", "packs images", data_images},
     {"speech", "--input FOLDER|CSV --output DIR", "packs sounds and what is said", data_speech},
+    {"pairs", "--input CSV --output DIR", "packs rows of any of image, sound, text and label",
+     data_pairs},
     {"vocab", "--input FILE... --output FILE", "makes a vocabulary for WordPiece", data_vocab},
     {"inspect", "DIR", "shows what a dataset holds", inspect},
     {"verify", "DIR", "checks all of a dataset", verify},

@@ -45,9 +45,7 @@ void print_report(const ImageBuildConfig& config, const ImageBuildReport& report
   if (report.num_leaked > 0)
     std::cout << "  warning: " << counted(report.num_leaked, "image")
               << " equal to one of another split of the input\n";
-  if (report.bad.count() > 0)
-    std::cout << "  " << counted(report.bad.count(), "image")
-              << " skipped, the first: " << report.bad.first() << '\n';
+  print_skipped(report.bad, "image");
 }
 
 }  // namespace
