@@ -6,7 +6,7 @@
 #include "ops/pixels.h"
 
 // What models share that tell the class of an image. A batch has the fields
-//   image  u8 [samples, h, w, channels], or f32 in [0, 1]
+//   image  u8 [samples, h, w, channels], or f32, scaled
 // and those of models/class_loss.h.
 namespace fusor {
 

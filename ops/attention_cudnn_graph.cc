@@ -3,15 +3,9 @@
 #include <cudnn_frontend.h>
 
 #include <cmath>
-#include <cstdlib>
 
-#include "ops/cudnn.h"
+#include "ops/cudnn_frontend_link.h"
 #include "runtime/error.h"
-#include "runtime/shared_library.h"
-
-namespace cudnn_frontend {
-void* cudnn_dlhandle = nullptr;  // where cudnn-frontend finds cuDNN's functions
-}
 
 namespace fusor::ops {
 namespace {
@@ -103,18 +97,9 @@ struct Builder {
   }
 };
 
-// Fusor's own CUDA runtime is linked in. cudnn-frontend loads one to ask for captures with, and
-// knows the loader's path alone, so it is told of the file.
-void* connect() {
-  const SharedLibrary runtime({"libcudart.so." + std::to_string(CUDART_VERSION / 1000),
-                               "libcudart.so.13", "libcudart.so.12"});
-  ::setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", runtime.file().c_str(), /*overwrite=*/0);
-  return fe::cudnn_dlhandle = cudnn().loaded;
-}
-
 void describe(fe::graph::Graph& graph, const CudnnSetup& on, DType dtype, const AttentionShape& s,
               const AttentionPart& part, AttentionPass pass) {
-  [[maybe_unused]] static void* const found = connect();
+  link_cudnn_frontend();
   graph.set_io_data_type(type_of(dtype))
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
       .set_compute_data_type(fe::DataType_t::FLOAT)

@@ -12,8 +12,8 @@ Tensor scaled_pixels(const Tensor& images, const PixelScale& scale, DType dtype)
           " channels");
   ops::kernels::PixelFactors by{{}, {}, static_cast<int>(images.dim(3))};
   for (std::size_t c = 0; c < PixelScale::kMostChannels; ++c) {
-    by.factor[c] = (bytes ? 1 / 255.f : 1) / scale.std[c];
-    by.shift[c] = -scale.mean[c] / scale.std[c];
+    by.factor[c] = bytes ? 1 / 255.f / scale.std[c] : 1;
+    by.shift[c] = bytes ? -scale.mean[c] / scale.std[c] : 0;
   }
   Tensor y(images.shape(), dtype, images.device());
   const Cost cost{.flops = 2.0 * static_cast<double>(y.size()),

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "ops/attention_cudnn_graph.h"
+#include "ops/conv2d_cudnn_graph.h"
 #include "ops/cudnn.h"
 
 namespace fusor::ops {
@@ -40,6 +41,8 @@ class CudnnGraph : public testing::TestWithParam<std::tuple<DType, AttentionPass
   }
   int version_ = 0;
 };
+class CudnnGraph : public WithCudnn<testing::TestWithParam<AttentionPass>> {};
+class CudnnConvolutions : public WithCudnn<testing::Test> {};
 
 TEST_P(CudnnGraph, CudnnAcceptsEveryDescriptor) {
   const std::string ampere = gpu(80, 108, 166912), hopper = gpu(90, 132, 232448),
@@ -64,6 +67,26 @@ TEST_P(CudnnGraph, CudnnFrontendIsToldOfACudaRuntimeThatIsLoaded) {
   const char* const file = std::getenv("CUDNN_FRONTEND_CUDART_LIB_NAME");
   ASSERT_TRUE(file);
   EXPECT_TRUE(::dlopen(file, RTLD_NOW | RTLD_NOLOAD)) << file;
+}
+
+using kernels::Conv2dCall;
+using kernels::Conv2dPass;
+
+TEST_F(CudnnConvolutions, AreAccepted) {
+  const std::string hopper = gpu(90, 132, 232448);
+  // n h w c, k r s, p q, stride before after dilation, groups
+  const kernels::Conv2dShape whole{8,  56, 56,     64,     64,     3,      3,
+                                   56, 56, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+      strided{8, 224, 224, 8, 64, 7, 7, 112, 112, {2, 2}, {3, 3}, {3, 3}, {1, 1}, 1},
+      depthwise{4, 14, 14, 64, 64, 3, 3, 14, 14, {1, 1}, {2, 2}, {2, 2}, {2, 2}, 64};
+  for (const kernels::Conv2dShape& s : {whole, strided, depthwise})
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f16})
+      for (const Conv2dCall& call :
+           {Conv2dCall{Conv2dPass::forward, dtype, true, true, false, s},
+            Conv2dCall{Conv2dPass::data, dtype, false, false, false, s},
+            Conv2dCall{Conv2dPass::weights, dtype, false, false, false, s}})
+        EXPECT_NO_THROW(check_conv2d_graph(hopper, {version_, 90}, call))
+            << s.c << " " << dtype << " " << static_cast<int>(call.pass);
 }
 
 INSTANTIATE_TEST_SUITE_P(Passes, CudnnGraph,

@@ -19,10 +19,7 @@ constexpr double kF32 = 2e-5, kF64 = 1e-6;  // shares of a tensor's largest elem
 constexpr std::int64_t kBatch = 6;
 
 ImageClasses data_of(std::int64_t size) {
-  return {.image_size = size,
-          .classes = 7,
-          .label_smoothing = 0.1,
-          .pixels = {.mean = {0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25}}};
+  return {.image_size = size, .classes = 7, .label_smoothing = 0.1};
 }
 ResNetConfig resnet() { return {.data = data_of(32), .blocks = {1, 1}, .width = 4}; }
 ResNetConfig resnet_small() {

@@ -137,11 +137,11 @@ def vit(w, x):
 def golden(weights, size, network):
     """network(weights, images, training) -> logits"""
     rng = np.random.default_rng(5)
-    data = dict(image=rng.random((BATCH, size, size, 3), dtype=np.float32),
+    data = dict(image=rng.uniform(-2, 2, (BATCH, size, size, 3)).astype(np.float32),
                 label=rng.integers(CLASSES, size=BATCH).astype(np.int32),
                 other_label=rng.integers(CLASSES, size=BATCH).astype(np.int32),
                 label_share=rng.random(BATCH, dtype=np.float32))
-    x = (torch.tensor(data["image"]).double().permute(0, 3, 1, 2) - 0.5) / 0.25
+    x = torch.tensor(data["image"]).double().permute(0, 3, 1, 2)
     one_hot = lambda name: F.one_hot(torch.tensor(data[name]).long(), CLASSES).double()
     share = torch.tensor(data["label_share"]).double()[:, None]
     targets = (1 - SMOOTHING) * (share * one_hot("label") + (1 - share) * one_hot("other_label")) + SMOOTHING / CLASSES
