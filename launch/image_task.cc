@@ -16,12 +16,6 @@ namespace {
 enum Fields : std::size_t { kImage, kLabel, kOtherLabel, kLabelShare };
 
 // Images are scaled on the host, where erased parts become the mean.
-template <class C>
-C with_scaled_pixels(C config) {
-  config.data.pixels = {};
-  return config;
-}
-
 Normalisation normalisation_of(const ImageClasses& c) {
   const auto channels = static_cast<std::ptrdiff_t>(c.channels);
   return {{c.pixels.mean.begin(), c.pixels.mean.begin() + channels},
@@ -69,9 +63,8 @@ ImageTask::ImageTask(const Config& config)
       classes_(config.family == Family::vit ? config.vit.data : config.resnet.data) {}
 
 std::unique_ptr<Model> ImageTask::model(const Mesh& mesh) const {
-  if (config_.family == Family::vit)
-    return std::make_unique<ViT>(with_scaled_pixels(config_.vit), mesh);
-  return std::make_unique<ResNet>(with_scaled_pixels(config_.resnet), mesh);
+  if (config_.family == Family::vit) return std::make_unique<ViT>(config_.vit, mesh);
+  return std::make_unique<ResNet>(config_.resnet, mesh);
 }
 
 BatchShape ImageTask::shape(const RunSize& size) const {

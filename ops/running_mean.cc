@@ -30,7 +30,8 @@ std::vector<kernels::RunningMeanArrays<T>> arrays_of(std::span<const RunningMean
 
 }  // namespace
 
-void follow_means(std::span<const RunningMean> means, std::int64_t count) {
+void follow_means(std::span<const RunningMean> means, std::int64_t count,
+                  const Tensor& grad_scale) {
   require(count > 0, "follow_means: a mean of ", count);
   if (means.empty()) return;
   const DType dtype = means[0].value.dtype();
@@ -41,7 +42,9 @@ void follow_means(std::span<const RunningMean> means, std::int64_t count) {
     cost.bytes += static_cast<double>(means[i].value.bytes() + 3 * means[i].sum.bytes());
   }
   launch(means[0].value.device(), "follow_means", cost, [&](auto device) {
-    on_float(dtype, [&]<class T> { kernels::follow_means<T>(device, arrays_of<T>(means, count)); });
+    on_float(dtype, [&]<class T> {
+      kernels::follow_means<T>(device, arrays_of<T>(means, count), grad_scale.data<double>());
+    });
   });
 }
 

@@ -15,7 +15,8 @@ struct RunningMean {
 };
 
 // master += rate (sum / count - master)   value = master, rounded
-// All values are of one dtype; `count` is how many went into each sum.
-void follow_means(std::span<const RunningMean>, std::int64_t count);
+// All values are of one dtype; `count` is how many went into each sum. A grad_scale f64 [1] of 0
+// leaves all as it is: see ops/adamw.h.
+void follow_means(std::span<const RunningMean>, std::int64_t count, const Tensor& grad_scale);
 
 }  // namespace fusor::ops

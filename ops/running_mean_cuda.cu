@@ -8,7 +8,8 @@ constexpr int kThreads = 256;
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    follow_kernel(const cuda::ArrayList<RunningMeanArrays<T>> list) {
+    follow_kernel(const cuda::ArrayList<RunningMeanArrays<T>> list, const double* grad_scale) {
+  if (*grad_scale == 0) return;
   for (int b = static_cast<int>(blockIdx.x); b < list.first[list.count];
        b += static_cast<int>(gridDim.x)) {
     const cuda::ArrayBlock<RunningMeanArrays<T>> part(list, b);
@@ -23,16 +24,16 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <class T>
-void follow_means(Cuda on, std::span<const RunningMeanArrays<T>> arrays) {
+void follow_means(Cuda on, std::span<const RunningMeanArrays<T>> arrays, const double* grad_scale) {
   cuda::for_lists(arrays, [&](const auto& list, std::int64_t blocks) {
     cuda::run(on, {.blocks = cuda::loop_blocks(blocks, 1), .threads = kThreads}, follow_kernel<T>,
-              list);
+              list, grad_scale);
   });
 }
 
-template void follow_means(Cuda, std::span<const RunningMeanArrays<double>>);
-template void follow_means(Cuda, std::span<const RunningMeanArrays<float>>);
-template void follow_means(Cuda, std::span<const RunningMeanArrays<bf16>>);
-template void follow_means(Cuda, std::span<const RunningMeanArrays<f16>>);
+template void follow_means(Cuda, std::span<const RunningMeanArrays<double>>, const double*);
+template void follow_means(Cuda, std::span<const RunningMeanArrays<float>>, const double*);
+template void follow_means(Cuda, std::span<const RunningMeanArrays<bf16>>, const double*);
+template void follow_means(Cuda, std::span<const RunningMeanArrays<f16>>, const double*);
 
 }  // namespace fusor::ops::kernels

@@ -20,8 +20,8 @@ struct RunningMeanArrays {
 };
 
 template <class T>
-void follow_means(Cpu, std::span<const RunningMeanArrays<T>>);
+void follow_means(Cpu, std::span<const RunningMeanArrays<T>>, const double* grad_scale);
 template <class T>
-void follow_means(Cuda, std::span<const RunningMeanArrays<T>>);
+void follow_means(Cuda, std::span<const RunningMeanArrays<T>>, const double* grad_scale);
 
 }  // namespace fusor::ops::kernels

@@ -147,7 +147,7 @@ void OptimizerStep::update(const ParameterStore& store, const Bucket& bucket,
                          p.decay ? settings.weight_decay : 0});
   }
   ops::adamw(tensors, settings.adamw, numbers_.rows(1, 1 + ops::kAdamWRates), grad_scale_);
-  ops::follow_means(means, store.contributions(bucket));
+  ops::follow_means(means, store.contributions(bucket), grad_scale_);
 }
 
 }  // namespace fusor

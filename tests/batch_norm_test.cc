@@ -144,6 +144,23 @@ TEST(RunningStatistics, HaveNoOptimizerStateAndNoPartInTheNorm) {
   EXPECT_NEAR(trained.norm, std::sqrt(squares), 1e-12);
 }
 
+TEST(RunningStatistics, StayWhereAStepHasNoNorm) {
+  Training training({}, Mesh());
+  training.store.initialize(3);
+  training.store.begin_micro(0);
+  Tape tape;
+  const Tensor x = batch_of(0, 0);
+  set(x, 7, INFINITY);
+  const Var y = training.layer(Var::input(x, &tape, true), /*training=*/true);
+  tape.backward(y, slope_of(0));
+  training.store.end_micro(0);
+  for (std::int64_t i = 1; i < kMicros; ++i)
+    training.store.begin_micro(i), training.store.end_micro(i);
+  training.end.run({.lr = 0.1, .clip = 1}, 1);
+  for (const auto& [box, weight] : training.store.state(false))
+    for (const double value : doubles(weight)) EXPECT_TRUE(std::isfinite(value)) << box.name;
+}
+
 TEST(RunningStatistics, AreTheSameToTheBitUnderEveryLayout) {
   for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16}) {
     Trained want;

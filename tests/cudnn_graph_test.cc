@@ -26,7 +26,9 @@ std::string gpu(int capability, int multiprocessors, int shared_memory) {
              "l2CacheSize":41943040})";
 }
 
-class CudnnGraph : public testing::TestWithParam<std::tuple<DType, AttentionPass>> {
+// Finds cuDNN, or skips.
+template <class Test>
+class WithCudnn : public Test {
  protected:
   void SetUp() override {
     try {
@@ -35,13 +37,16 @@ class CudnnGraph : public testing::TestWithParam<std::tuple<DType, AttentionPass
       GTEST_SKIP() << error.what();
     }
   }
+  int version_ = 0;
+};
+
+class CudnnGraph : public WithCudnn<testing::TestWithParam<std::tuple<DType, AttentionPass>>> {
+ protected:
   void check(const std::string& device, int capability, const AttentionShape& s) const {
     const auto [dtype, pass] = GetParam();
     check_attention_graph(device, {version_, capability}, dtype, s, pass);
   }
-  int version_ = 0;
 };
-class CudnnGraph : public WithCudnn<testing::TestWithParam<AttentionPass>> {};
 class CudnnConvolutions : public WithCudnn<testing::Test> {};
 
 TEST_P(CudnnGraph, CudnnAcceptsEveryDescriptor) {
