@@ -100,8 +100,7 @@ std::vector<Work> make(const std::shared_ptr<Plans>& plans, const Device& device
 
 DeviceWork attention_and_bare(const AttentionShape& s, int times) {
   const auto plans = Plans::of(s);
-  return DeviceWork([&](const Device& device) { return make(plans, device); }, DeviceKind::cuda,
-                    times);
+  return DeviceWork([&](const Device& device) { return make(plans, device); }, {.gpu = 0}, times);
 }
 
 }  // namespace fusor::benchmark

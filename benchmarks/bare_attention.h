@@ -1,5 +1,5 @@
 #pragma once
-#include "benchmarks/device_work.h"
+#include "launch/device_work.h"
 #include "ops/attention.h"
 
 // Causal attention by Fusor, and by cuDNN alone.

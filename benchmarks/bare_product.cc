@@ -67,7 +67,7 @@ DeviceWork product_and_bare(const GemmCall& call, int times) {
       });
     return works;
   };
-  return DeviceWork(make, DeviceKind::cuda, times);
+  return DeviceWork(make, {.gpu = 0}, times);
 }
 
 }  // namespace fusor::benchmark

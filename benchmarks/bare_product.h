@@ -1,5 +1,5 @@
 #pragma once
-#include "benchmarks/device_work.h"
+#include "launch/device_work.h"
 #include "ops/gemm_kernels.h"
 
 // A linear layer's product by Fusor, epilogue included, and by cuBLASLt alone, without one.

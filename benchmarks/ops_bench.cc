@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "benchmarks/compare.h"
-#include "benchmarks/device_work.h"
+#include "launch/device_work.h"
 #include "ops/adamw.h"
 #include "ops/add.h"
 #include "ops/attention.h"
@@ -41,9 +41,9 @@ struct Rate {
   double seconds, flops, bytes;  // of one run of the work
 };
 
-Rate measure(const Row& row, DeviceKind kind) {
+Rate measure(const Row& row, const Placement& on) {
   constexpr int kTimes = 10, kMeasurements = 7;
-  const DeviceWork work([&](const Device& device) { return std::vector{row.make(device)}; }, kind,
+  const DeviceWork work([&](const Device& device) { return std::vector{row.make(device)}; }, on,
                         kTimes);
   Times times;
   for (int i = 0; i < kMeasurements; ++i) times.seconds.push_back(work.seconds(0));
@@ -223,14 +223,14 @@ void print(const std::string& name, const Rate& r, double bandwidth, double matr
   std::fflush(stdout);
 }
 
-void run(DeviceKind kind, std::int64_t scale) {
+void run(const Placement& on, std::int64_t scale) {
   double bandwidth = 0, matrix_rate = 0;
   for (const Row& row : copy_rows(scale)) {
-    const Rate r = measure(row, kind);
+    const Rate r = measure(row, on);
     bandwidth = std::max(bandwidth, r.bytes / r.seconds);
   }
   for (const Row& row : matrix_rows(scale)) {
-    const Rate r = measure(row, kind);
+    const Rate r = measure(row, on);
     matrix_rate = std::max(matrix_rate, r.flops / r.seconds);
   }
   std::printf("Copies reach %.0f GB/s, bf16 products %.1f TFLOP/s.\n\n", bandwidth / 1e9,
@@ -243,18 +243,16 @@ void run(DeviceKind kind, std::int64_t scale) {
   add_cross_attention_rows(rows, tokens);
   rows.push_back(loss_row(tokens, 50304));
   add_optimizer_rows(rows, (std::int64_t{1} << 28) / scale);
-  for (const Row& row : rows) print(row.name, measure(row, kind), bandwidth, matrix_rate);
+  for (const Row& row : rows) print(row.name, measure(row, on), bandwidth, matrix_rate);
 }
 
 }  // namespace
 }  // namespace fusor::benchmark
 
 int main(int argc, char** argv) try {
-  using fusor::DeviceKind;
   const std::string device = argc > 1 ? argv[1] : "";
   fusor::require(device == "cuda" || device == "cpu", "ops_bench cuda|cpu [SCALE]");
-  fusor::benchmark::run(device == "cuda" ? DeviceKind::cuda : DeviceKind::cpu,
-                        argc > 2 ? std::stoll(argv[2]) : 1);
+  fusor::benchmark::run({.gpu = device == "cuda" ? 0 : -1}, argc > 2 ? std::stoll(argv[2]) : 1);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "ops_bench: %s\n", error.what());

@@ -1,4 +1,5 @@
 // The fusor program on a GPU: on the emulated one, whose memory and number the tests choose.
+#include "launch/cluster_file.h"
 #include "tests/runs.h"
 
 namespace fusor {
@@ -41,6 +42,17 @@ TEST_F(CudaRuns, ATrainedModelIsEvaluatedAndWritesOnEither) {
   EXPECT_EQ(fusor("eval" + of_run + "cuda"), fusor("eval" + of_run + "cpu"));
   const std::string text = " --from run --tokens 8 --temperature 0 --device ";
   EXPECT_EQ(fusor("generate" + text + "cuda"), fusor("generate" + text + "cpu"));
+}
+
+TEST_F(CudaRuns, AGpuIsMeasuredAsACluster) {
+  EXPECT_THAT(fusor("bench --calibrate gpu.ini --device cuda"), HasSubstr("gpu.ini: "));
+  const Cluster gpu = read_cluster(folder_ / "gpu.ini");
+  EXPECT_THAT(gpu.name, HasSubstr("GPU 0 (emulated) of host "));
+  for (const double figure : {gpu.peak_f64, gpu.peak_f32, gpu.peak_bf16, gpu.bandwidth, gpu.vector,
+                              gpu.launch, gpu.gemm.at(1e6), gpu.attention.at(1e6)})
+    EXPECT_GT(figure, 0);
+  EXPECT_THAT(sentence(on(1, "bench --calibrate gpu.ini --device gpu")),
+              HasSubstr("fusor bench: --device gpu is not "));
 }
 
 TEST_F(CudaRuns, WithoutAGpuSayWhy) {

@@ -1,11 +1,11 @@
-#include "benchmarks/device_work.h"
+#include "launch/device_work.h"
 
+#include <chrono>
 #include <string>
 
-#include "benchmarks/compare.h"
 #include "runtime/copy.h"
 
-namespace fusor::benchmark {
+namespace fusor {
 namespace {
 
 std::string name_of(std::size_t i) { return "work " + std::to_string(i); }
@@ -33,34 +33,35 @@ void run_once(const Device& device, std::size_t i, const Work& work) {
 
 }  // namespace
 
-DeviceWork::DeviceWork(const Make& make, DeviceKind kind, int times) : times_(times) {
+DeviceWork::DeviceWork(const Make& make, const Placement& placement, std::int64_t times)
+    : times_(times) {
   Trace trace;
   {
-    const Device meta = Device::meta(trace, kind);
+    const Device meta = Device::meta(trace, placement.kind());
     const std::vector<Work> works = make(meta);
     for (std::size_t i = 0; i < works.size(); ++i) run_once(meta, i, works[i]);
     costs_ = costs_of(trace, works.size());
   }
-  const MemoryPlan plan = plan_memory(trace);
-  device_ = kind == DeviceKind::cuda ? Device::cuda(0, plan) : Device::arena(plan);
+  device_ = placement.arena(plan_memory(trace));
   works_ = make(device_);
   for (std::size_t i = 0; i < works_.size(); ++i) {
     run_once(device_, i, works_[i]);  // what is made once is made now
     synchronize(device_);
-    if (kind == DeviceKind::cuda) captured_.push_back(device_.backend().capture([&] { queue(i); }));
+    if (placement.kind() == DeviceKind::cuda)
+      captured_.push_back(device_.backend().capture([&] { queue(i); }));
   }
 }
 
 void DeviceWork::queue(std::size_t i) const {
-  for (int n = 0; n < times_; ++n) run_once(device_, i, works_[i]);
+  for (std::int64_t n = 0; n < times_; ++n) run_once(device_, i, works_[i]);
 }
 
 double DeviceWork::seconds(std::size_t i) const {
-  return seconds_of([&] {
-           captured_.empty() ? queue(i) : captured_[i]->queue();
-           synchronize(device_);
-         }) /
-         times_;
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  captured_.empty() ? queue(i) : captured_[i]->queue();
+  synchronize(device_);
+  return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(times_);
 }
 
-}  // namespace fusor::benchmark
+}  // namespace fusor

@@ -3,11 +3,12 @@
 #include <memory>
 #include <vector>
 
+#include "launch/placement.h"
 #include "runtime/memory_plan.h"
 
 // Pieces of work on one device, timed as a training step runs them: in memory that was planned
 // before, and on a GPU as CUDA graphs, so that the time to issue them is not in the figures.
-namespace fusor::benchmark {
+namespace fusor {
 
 using Work = std::function<void()>;  // queued many times
 
@@ -17,7 +18,7 @@ class DeviceWork {
   // first on meta, which counts their cost and plans their memory. `times`: how often each is
   // queued in a row.
   using Make = std::function<std::vector<Work>(const Device&)>;
-  DeviceWork(const Make&, DeviceKind, int times);
+  DeviceWork(const Make&, const Placement&, std::int64_t times);
 
   std::size_t size() const { return works_.size(); }
   const Cost& cost(std::size_t i) const { return costs_[i]; }
@@ -26,11 +27,11 @@ class DeviceWork {
  private:
   void queue(std::size_t i) const;
 
-  int times_;
+  std::int64_t times_;
   std::vector<Cost> costs_;
   Device device_;
   std::vector<Work> works_;
   std::vector<std::unique_ptr<Captured>> captured_;  // on a GPU
 };
 
-}  // namespace fusor::benchmark
+}  // namespace fusor
