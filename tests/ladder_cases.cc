@@ -240,7 +240,8 @@ std::vector<Case> common_cases() {
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> list = common_cases();
-    for (const auto& family : {attention_cases, knowledge_cases, speech_cases, text_cases, vision_cases})
+    for (const auto& family :
+         {attention_cases, fusion_cases, knowledge_cases, speech_cases, text_cases, vision_cases})
       for (Case& c : family()) list.push_back(std::move(c));
     return list;
   }();

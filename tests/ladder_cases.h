@@ -9,6 +9,7 @@ const std::vector<Case>& cases();
 
 // Those of one family, which cases() has too.
 std::vector<Case> attention_cases();
+std::vector<Case> fusion_cases();
 std::vector<Case> knowledge_cases();
 std::vector<Case> speech_cases();
 std::vector<Case> text_cases();
