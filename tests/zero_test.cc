@@ -66,7 +66,7 @@ class Stages {
     }
     std::vector<ParameterStore*> pointers;
     for (const auto& store : stores_) pointers.push_back(store.get());
-    step_.emplace(pointers, mesh, device);
+    step_.emplace(pointers, LossScaling{}, mesh, device);
   }
 
   void initialize() {
