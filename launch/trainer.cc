@@ -35,12 +35,13 @@ std::unique_ptr<Model> model_of(const Task& task, const Config& config, const Me
   return model;
 }
 
-std::string reason_not_to_capture(const Config& config, const Device& device, bool talks,
-                                  std::size_t shapes) {
+std::string reason_not_to_capture(const Config& config, const Device& device,
+                                  const std::vector<Group>& talking, std::size_t shapes) {
   if (device.kind() != DeviceKind::cuda) return "operators run at the call";
   if (!config.train.cuda_graph) return "train.cuda_graph is off";
   if (shapes > 1) return "micro-batches have several shapes";
-  if (talks) return "ranks exchange values within a step";
+  for (const Group& group : talking)
+    if (!group->queues()) return "ranks exchange values by way of the host within a step";
   return config.log.trace.empty() ? "" : "log.trace shows each operator";
 }
 
@@ -72,8 +73,7 @@ Trainer::Trainer(const Task& task, const Config& config, const RunSize& size, co
   for (const Group& group :
        {mesh.tp, mesh.cp, mesh.pp, mesh.ep, mesh.data, mesh.shard, mesh.replicas, mesh.expert_data})
     if (group.size() > 1) talking_.push_back(group);
-  why_not_captured_ =
-      reason_not_to_capture(config, device, !talking_.empty(), inputs_.shapes.size());
+  why_not_captured_ = reason_not_to_capture(config, device, talking_, inputs_.shapes.size());
   if (talking_.empty()) return;
   device.backend().progress = call_progress;
   device.backend().progress_arg = this;

@@ -71,7 +71,7 @@ NcclChannel::NcclChannel(std::shared_ptr<NcclJob> job, Use use, std::string name
 }
 
 NcclChannel::~NcclChannel() {
-  abort();
+  if (ncclComm_t comm = give_up()) job_->library().comm_abort(comm);
   std::erase(job_->channels_, this);
 }
 
@@ -166,7 +166,10 @@ void NcclChannel::settle() {
   call->end = job_->take_event();
   check_cuda(cudaEventRecord(call->end.get(), stream_.get()), call->label);
   call->issued = true;
-  if (!job_->capturing()) issued_.push_back(call);
+  if (job_->capturing())
+    job_->is_part_of_graph();
+  else
+    issued_.push_back(call);
 }
 
 void NcclChannel::watch() {
@@ -213,10 +216,10 @@ void NcclChannel::require_patience(Clock::time_point since, const std::string& w
   throw PeerFailed(text.str(), std::source_location::current());
 }
 
-void NcclChannel::abort() noexcept {
+ncclComm_t NcclChannel::give_up() noexcept {
   if (state_ == State::naming) keep_for_ever(std::move(exchange_));
-  if (comm_) job_->library().comm_abort(std::exchange(comm_, nullptr));
   state_ = State::ended;
+  return std::exchange(comm_, nullptr);
 }
 
 void NcclChannel::begin_finish() {

@@ -30,7 +30,7 @@ class NcclChannel {
               Tensor id, Pending exchange);
   NcclChannel(const NcclChannel&) = delete;
   NcclChannel& operator=(const NcclChannel&) = delete;
-  ~NcclChannel();  // as abort() unless finish() was called
+  ~NcclChannel();  // aborts unless finish() or give_up() was called
 
   // These throw Error where the communicator has failed.
   void post(std::shared_ptr<NcclCall> call);
@@ -38,7 +38,9 @@ class NcclChannel {
   void watch();    // looks after what is issued; not while work is captured
   bool idle() const { return state_ == State::ready && queued_.empty(); }
 
-  void abort() noexcept;  // what is on the GPU ends, and is wrong
+  // The end of a channel that has failed: the communicator, null if there is none, for
+  // ncclCommAbort.
+  ncclComm_t give_up() noexcept;
   // A destruction without failure, in two halves. A rank begins it on all its channels before it
   // finishes any, so that no ranks wait for each other in a ring.
   void begin_finish();

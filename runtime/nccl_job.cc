@@ -1,5 +1,6 @@
 #include "runtime/nccl_job.h"
 
+#include <thread>
 #include <utility>
 
 #include "runtime/nccl_channel.h"
@@ -50,11 +51,19 @@ void NcclJob::require_healthy() const {
 
 void NcclJob::fail(std::exception_ptr failure) noexcept {
   failure_ = std::move(failure);
+  std::vector<ncclComm_t> comms;
+  for (NcclChannel* channel : channels_)
+    if (ncclComm_t comm = channel->give_up()) comms.push_back(comm);
   // As a group, which NCCL ends all at once from 2.22 on: an abort frees memory, for which CUDA
   // waits for the kernels of the other channels (https://github.com/NVIDIA/nccl/issues/1013).
-  library_.group_start();
-  for (NcclChannel* channel : channels_) channel->abort();
-  library_.group_end();
+  const auto abort = [&library = library_, comms] {
+    library.group_start();
+    for (ncclComm_t comm : comms) library.comm_abort(comm);
+    library.group_end();
+  };
+  // It ends the kernels, and then waits until the graphs that have some are destroyed, which they
+  // are as the failure unwinds (https://github.com/vllm-project/vllm/pull/39846).
+  part_of_graph_ ? std::thread(abort).detach() : abort();
 }
 
 CudaEvent NcclJob::take_event() {

@@ -31,6 +31,7 @@ class NcclJob {
   const Device& device() const { return device_; }
   cudaStream_t compute() const { return device_.backend().stream(); }
   bool capturing() const;  // whether the device's work is being kept for a graph
+  void is_part_of_graph() { part_of_graph_ = true; }  // a call is
 
   // Runs step(); what it throws is this rank's failure, and is thrown on.
   template <class F>
@@ -66,6 +67,7 @@ class NcclJob {
   std::chrono::duration<double> patience_;
   std::vector<NcclChannel*> channels_;
   std::vector<CudaEvent> events_;  // not in use
+  bool part_of_graph_ = false;
   std::exception_ptr failure_;
 };
 

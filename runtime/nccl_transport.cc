@@ -77,6 +77,7 @@ class NcclTransport final : public Transport {
     if (part.size() == 1) return self_transport(std::move(name));
     return std::make_unique<NcclTransport>(std::move(part), job_);
   }
+  bool queues() const override { return true; }
   void progress() noexcept override {
     host_->progress();
     job_->advance();
@@ -90,7 +91,10 @@ class NcclTransport final : public Transport {
   bool on_device(const Tensor& t) const { return t.defined() && t.device() == job_->device(); }
 
   Pending start(CommCall call) override {
-    if (!on_device(call.in) && !on_device(call.out)) return host_->begin(std::move(call));
+    if (!on_device(call.in) && !on_device(call.out)) {
+      require(!job_->capturing(), describe(call), ": the host's values cannot be part of a graph");
+      return host_->begin(std::move(call));
+    }
     require(on_device(call.in) && on_device(call.out), describe(call),
             ": one operand is on the device, the other is not");
     if (call.in.bytes() == 0 && call.out.bytes() == 0) return {};

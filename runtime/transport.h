@@ -98,6 +98,9 @@ class Transport {
   // Any of these, as a value: for transports that wrap one. A barrier is complete when all came.
   Pending begin(CommCall call);
 
+  // Whether calls for tensors of a device are queued there as its operators are, so that they can
+  // be part of work that is captured, once each has been made before.
+  virtual bool queues() const { return false; }
   // Moves what is in flight on; cheap. MPI's non-blocking calls advance only inside MPI. Devices
   // call it between operators: an error is thrown by the wait() for the call that met it.
   virtual void progress() noexcept {}

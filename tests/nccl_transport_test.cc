@@ -1,6 +1,6 @@
 #include "runtime/nccl_transport.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "emulated/nccl_control.h"
 #include "runtime/copy.h"
@@ -74,6 +74,30 @@ TEST(NcclTransport, AFailedRankReleasesThoseWhoWait) {
   EXPECT_EQ(text, "rank 2: out of luck");
   EXPECT_EQ(nccl_counts().aborted - before.aborted, 3);
   EXPECT_EQ(nccl_counts().destroyed, before.destroyed);
+}
+
+TEST(NcclTransport, AFailedRankReleasesThoseWhoWaitForAGraph) {
+  const std::string text = failure_of(2, [](Rank& rank) {
+    const Tensor t = rank.ones();
+    const auto sum = [&] { rank.group->all_reduce(t, ReduceOp::sum, "sum").wait(); };
+    sum();
+    synchronize(rank.device);
+    const auto captured = rank.device.backend().capture(sum);
+    require(rank.group.rank() != 1, "out of luck");
+    captured->queue();
+    synchronize(rank.device);
+  });
+  EXPECT_EQ(text, "rank 1: out of luck");
+}
+
+TEST(NcclTransport, ValuesOfTheHostAreNoPartOfAGraph) {
+  const std::string text = failure_of(2, [](Rank& rank) {
+    const Tensor on_host({1}, DType::f32);
+    rank.device.backend().capture(
+        [&] { rank.group->all_reduce(on_host, ReduceOp::sum, "flags").wait(); });
+  });
+  EXPECT_THAT(text, testing::HasSubstr("all_reduce \"flags\" over world: the host's values cannot "
+                                       "be part of a graph"));
 }
 
 TEST(NcclTransport, WhatIsInFlightIsAbortedBeforeItsOperandsGo) {

@@ -40,6 +40,26 @@ TEST_F(TrainedOnCuda, AStepThatIsAGraphIsTheSameToTheBit) {
   expect_same_bits(graph, run(config));
 }
 
+// Over NCCL, for which each rank has a GPU of its own.
+TEST_F(TrainedOnCuda, AStepOfSeveralRanksThatIsAGraphIsTheSameToTheBit) {
+  if (cuda_devices().gpus.size() < 4) GTEST_SKIP() << "fewer than 4 GPUs";
+  for (const std::string layout : {"dp=2,reduce=exact", "dp=2,zero=3", "cp=2,pp=2",
+                                   "tp=2,sequence=true,pp=2,schedule=zb_h1"}) {
+    SCOPED_TRACE(layout);
+    Config config = tiny(Kind::modern, TrainDevice::cuda, layout);
+    const auto outcome = [&](const std::string& why_not) {
+      Trial trial = trial_of(config, 0, kFewSteps);
+      trial.end = [=](Trainer& trainer, const World&) {
+        EXPECT_EQ(trainer.why_not_captured(), why_not);
+      };
+      return run_trial(trial);
+    };
+    const TrialOutcome graph = outcome("");
+    config.train.cuda_graph = false;
+    expect_same_bits(graph, outcome("train.cuda_graph is off"));
+  }
+}
+
 TEST_F(TrainedOnCuda, CopiesAndPipelinesAreTheSameToTheBit) {
   const TrialOutcome serial = run(tiny(Kind::classic, TrainDevice::cuda));
   for (const std::string layout : {"dp=2", "recompute=full", "dp=2,pp=2", "dp=2,zero=3"})
