@@ -106,12 +106,6 @@ void whisper_range(std::span<float> rows) {
 
 }  // namespace
 
-FrontEnd front_end_of(const std::string& name) {
-  if (name == "whisper") return FrontEnd::whisper;
-  if (name == "kaldi") return FrontEnd::kaldi;
-  raise("front end \"" + name + "\" is neither whisper nor kaldi");
-}
-
 LogMel::LogMel(const LogMelConfig& config) : config_(config) {
   const bool whisper = config.front_end == FrontEnd::whisper;
   require(config.rate > 0 && config.bins > 0, "log-mel: rate ", config.rate, ", bins ",

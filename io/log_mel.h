@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace fusor {
@@ -11,7 +10,6 @@ enum class FrontEnd {
   whisper,  // github.com/openai/whisper, audio.py
   kaldi     // Kaldi's fbank, as WeNet, ESPnet and icefall use it; without dither
 };
-FrontEnd front_end_of(const std::string& name);  // throws Error naming those there are
 
 struct LogMelConfig {
   FrontEnd front_end = FrontEnd::kaldi;

@@ -90,14 +90,14 @@ void mask_spectrum(std::span<float> rows, std::int64_t bins, RandomKey key, std:
   Draws draws(key, sample);
   const std::int64_t frames = std::ssize(rows) / bins;
   const auto row = [&](std::int64_t t) { return rows.begin() + t * bins; };
-  for (int i = 0; i < masks.bin_masks; ++i) {
+  for (std::int64_t i = 0; i < masks.bin_masks; ++i) {
     const Block block = drawn_block(draws, masks.most_bins, bins);
     for (std::int64_t t = 0; t < frames; ++t)
       std::fill(row(t) + block.begin, row(t) + block.end, 0.0f);
   }
   const auto fraction =
       static_cast<std::int64_t>(masks.most_frame_fraction * static_cast<double>(frames));
-  for (int i = 0; i < masks.frame_masks; ++i) {
+  for (std::int64_t i = 0; i < masks.frame_masks; ++i) {
     const Block block = drawn_block(draws, std::min(masks.most_frames, fraction), frames);
     std::fill(row(block.begin), row(block.end), 0.0f);
   }

@@ -27,11 +27,12 @@ void add_noise(std::span<float> samples, RandomKey key, std::uint64_t sample, Sn
 // on the integers [0, most], its place uniform among those where it fits.
 // Park et al., "SpecAugment", Interspeech 2019; time warping is left out.
 struct SpecAugment {
-  int bin_masks = 2;
+  std::int64_t bin_masks = 2;
   std::int64_t most_bins = 27;  // F
-  int frame_masks = 2;
+  std::int64_t frame_masks = 2;
   std::int64_t most_frames = 100;    // T
   double most_frame_fraction = 0.2;  // p: of the sound's frames
+  bool operator==(const SpecAugment&) const = default;
 };
 void mask_spectrum(std::span<float> rows, std::int64_t bins, RandomKey key, std::uint64_t sample,
                    const SpecAugment& masks);

@@ -52,6 +52,18 @@ void resolve_vit(Config& c) {
   require_axes(c, "a ViT", {"tp", "pp", "sequence"});
 }
 
+void resolve_speech(Config& c) {
+  check(c.speech);
+  const std::int64_t frames = subsampled(c.sounds.most_frames());
+  require(frames > 0 && (c.speech.encoder == SpeechEncoder::lstm || frames <= c.speech.max_frames),
+          "data.max_seconds ", to_text(c.sounds.max_seconds), " are ", frames,
+          " frames after subsampling, but model.max_frames is ", c.speech.max_frames);
+  if (c.speech.encoder == SpeechEncoder::lstm)
+    require_axes(c, "an LSTM", {"pp"});
+  else
+    require_axes(c, "a speech model", {"tp", "pp", "sequence"});
+}
+
 // A row for each family. Another one is a row here, its config in launch/config.h, its keys in
 // launch/keys.h and its task in launch/task.cc.
 struct FamilyRow {
@@ -70,6 +82,9 @@ constexpr std::array kFamilies{
     FamilyRow{Family::vit, vit_preset_names,
               [](Config& c, const std::string& preset) { c.vit = vit_preset(preset); },
               resolve_vit},
+    FamilyRow{Family::speech, speech_preset_names,
+              [](Config& c, const std::string& preset) { c.speech = speech_preset(preset); },
+              resolve_speech},
 };
 
 }  // namespace

@@ -7,9 +7,12 @@
 
 #include "io/bad_samples.h"
 #include "io/image_augment.h"
+#include "io/log_mel.h"
+#include "io/sound_augment.h"
 #include "models/gpt_config.h"
 #include "models/pipeline.h"
 #include "models/resnet_config.h"
+#include "models/speech_config.h"
 #include "models/vit_config.h"
 #include "parallel/reduction_tree.h"
 #include "runtime/dtype.h"
@@ -27,6 +30,7 @@ enum class Family : std::uint8_t {
   gpt,     // language models
   resnet,  // classes of images
   vit,     // the same
+  speech,  // what is said
 };
 
 struct DataConfig {
@@ -51,6 +55,20 @@ struct ImageDataConfig {
   OnBadSample on_bad_sample = OnBadSample::fail;
   bool mixes() const { return mixup > 0 || cutmix > 0; }
   bool operator==(const ImageDataConfig&) const = default;
+};
+
+// What a model hears of a sound (io/log_mel.h), and how training varies it (io/sound_augment.h).
+struct SpeechDataConfig {
+  FrontEnd front_end = FrontEnd::kaldi;
+  double max_seconds = 15;
+  std::int64_t max_labels = 256;
+  bool speed = true;
+  double noise = 0, least_snr = 10, most_snr = 30;
+  SpecAugment masks{};
+  OnBadSample on_bad_sample = OnBadSample::skip;
+  // Of a sound, one each 10 ms.
+  std::int64_t most_frames() const { return static_cast<std::int64_t>(max_seconds * 100); }
+  bool operator==(const SpeechDataConfig&) const = default;
 };
 
 struct ParallelConfig {
@@ -125,8 +143,10 @@ struct Config {
   GptConfig model = gpt_preset(preset);
   ResNetConfig resnet{};
   ViTConfig vit{};
+  SpeechConfig speech{};
   DataConfig data;
   ImageDataConfig images;
+  SpeechDataConfig sounds;
   ParallelConfig parallel;
   OptimizerConfig optimizer;
   TrainConfig train;

@@ -1,6 +1,7 @@
 #include "launch/task.h"
 
 #include "launch/image_task.h"
+#include "launch/speech_task.h"
 #include "launch/text_task.h"
 
 namespace fusor {
@@ -12,6 +13,8 @@ std::unique_ptr<Task> make_task(const Config& config) {
     case Family::resnet:
     case Family::vit:
       return std::make_unique<ImageTask>(config);
+    case Family::speech:
+      return std::make_unique<SpeechTask>(config);
   }
   raise("preset " + config.preset + " has no task");
 }

@@ -49,6 +49,7 @@ constexpr auto names(Recompute) {
 constexpr auto names(Framing) {
   return std::to_array<std::string_view>({"whole", "random_crop", "padded_crop"});
 }
+constexpr auto names(FrontEnd) { return std::to_array<std::string_view>({"whisper", "kaldi"}); }
 constexpr auto names(OnBadSample) { return std::to_array<std::string_view>({"fail", "skip"}); }
 constexpr auto names(OnMismatch) { return std::to_array<std::string_view>({"fail", "fresh"}); }
 constexpr auto names(Decay) {

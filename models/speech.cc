@@ -32,18 +32,6 @@ Tensor features_of(const SpeechConfig& c, const Batch& batch, DType dtype) {
 
 }  // namespace
 
-void check(const SpeechConfig& c) {
-  require(c.labels > 1, "model.labels ", c.labels, " leaves nothing to tell apart");
-  require(0 <= c.blank && c.blank < c.labels, "model.blank ", c.blank, " is none of ", c.labels,
-          " labels");
-  require(subsampled(c.bins) > 0, "model.bins ", c.bins, " are too few: at least 7");
-  require(c.layers > 0 && c.channels > 0 && c.max_frames > 0, "model.layers ", c.layers,
-          ", model.channels ", c.channels, " and model.max_frames ", c.max_frames,
-          " must be above 0");
-  require(c.encoder != SpeechEncoder::lstm || c.block.width % 2 == 0, "model.width ", c.block.width,
-          " is not twice the states of a direction");
-}
-
 LstmLayer::LstmLayer(const std::string& n, std::int64_t in, std::int64_t width)
     : name(n),
       input_w(n + ".input.weight", {4 * width, in}, {.std = 0.05}),
@@ -114,7 +102,7 @@ Var Speech::run(int part, const std::vector<Var>& inputs, const Batch& batch,
   if (part == 0) return subsample(batch, pass);
   if (part <= layers()) return encode(part, inputs.at(0), batch, pass);
   const CtcTargets targets{batch["labels"], batch["label_counts"], batch["counts"]};
-  const CtcLoss loss = ctc_loss(head(inputs.at(0)), targets, config_.blank);
+  const CtcLoss loss = ctc_loss(head(inputs.at(0)), targets, kCtcBlank);
   if (pass.tape) return loss.sum;
   const Tensor told({2}, DType::f64, loss.impossible.device());
   ops::add_into(told.rows(0, 1), loss.sum.value(), false);
