@@ -44,10 +44,10 @@ class Model {
                   const Pass& pass) const = 0;
   // What run(part, ...) returns for such a batch; its dtype is the weights', except the loss's.
   virtual Shape output_shape(int part, const BatchShape& batch) const = 0;
-  // Whether a part has nothing to do on such batches, as an encoder whose modality is missing. It is
-  // not run then, has no value, and nothing of it is passed between ranks; but where ranks share its
-  // weights they gather and reduce them as ever. Parts that read it get a Var of no value; a part
-  // is idle only where all it reads is.
+  // Whether a part has nothing to do on such batches, as an encoder whose modality is missing. It
+  // is not run then, has no value, and nothing of it is passed between ranks; but where ranks share
+  // its weights they gather and reduce them as ever. Parts that read it get a Var of no value; a
+  // part is idle only where all it reads is.
   virtual bool idle(int /*part*/, const BatchShape&) const { return false; }
   // Calls visitor on each parameter of a part, in the order of the forward pass.
   virtual void visit(int part, const Visitor& visitor) = 0;

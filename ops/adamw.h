@@ -29,9 +29,9 @@ std::array<double, kAdamWRates> adamw_rates(const AdamW&, double lr, std::int64_
 //   m += (1 - beta1) (g - m)   v = beta2 v + (1 - beta2) g^2
 //   master -= lr / (1 - beta1^step) m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 //   weight = master, rounded
-// A grad_scale of 0 leaves all as it is. The weights are of one dtype. rates f64 [kAdamWRates] and grad_scale f64 [1] are read where the
-// kernel runs, so that an update can be replayed. Loshchilov and Hutter, "Decoupled weight decay
-// regularization", ICLR 2019, as in torch.optim.AdamW.
+// A grad_scale of 0 leaves all as it is. The weights are of one dtype. rates f64 [kAdamWRates] and
+// grad_scale f64 [1] are read where the kernel runs, so that an update can be replayed. Loshchilov
+// and Hutter, "Decoupled weight decay regularization", ICLR 2019, as in torch.optim.AdamW.
 void adamw(std::span<const AdamWTensor>, const AdamW&, const Tensor& rates,
            const Tensor& grad_scale);
 

@@ -41,10 +41,10 @@ struct StorePlan {
 };
 
 // Buckets of at least bucket_bytes (of gradients of `element` bytes), or of one part each where
-// `by_part`. Experts, what is partial over tp and what is frozen have buckets of their own, and so has each
-// weight that is tied: it is laid out the same wherever it lies. Sizes are multiples of kSlotAlignment
-// times the number of copies, of which there are `copies`, of experts' weights `expert_copies`.
-// Throws Error where a twin's main is neither among the parts nor in the ties.
+// `by_part`. Experts, what is partial over tp and what is frozen have buckets of their own, and so
+// has each weight that is tied: it is laid out the same wherever it lies. Sizes are multiples of
+// kSlotAlignment times the number of copies, of which there are `copies`, of experts' weights
+// `expert_copies`. Throws Error where a twin's main is neither among the parts nor in the ties.
 struct BucketSizes {
   std::int64_t bytes, element;
   bool by_part;

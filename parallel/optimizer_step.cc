@@ -124,7 +124,8 @@ void OptimizerStep::clip(double max_norm) {
   for (const ParameterStore* store : stores_)
     for (const Bucket& bucket : store->buckets())
       for (const SlotRange& range : own_ranges(bucket, mesh_.tp.rank()))
-        if (!bucket.plan.frozen && range.slot->parameter->running_rate == 0) own.push_back(range.of(bucket.gradient));
+        if (!bucket.plan.frozen && range.slot->parameter->running_rate == 0)
+          own.push_back(range.of(bucket.gradient));
   ops::sum_squares(own, sum_squares_);
   mesh_.world->all_reduce(sum_squares_, ReduceOp::sum, "gradients/norm").wait();
   ops::clip_scale(sum_squares_, numbers_.rows(0, 1), max_norm, grad_scale_, grad_norm_,
