@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <map>
 
@@ -64,6 +65,19 @@ void resolve_speech(Config& c) {
     require_axes(c, "a speech model", {"tp", "pp", "sequence"});
 }
 
+void resolve_bert(Config& c) {
+  check(c.bert);
+  require_axes(c, "a BERT", {"tp", "pp", "sequence"});
+  if (c.data.seq_len == 0) c.data.seq_len = c.bert.seq_len;
+  require(2 < c.data.seq_len && c.data.seq_len <= c.bert.seq_len, "data.seq_len ", c.data.seq_len,
+          " should be above 2 and at most model.seq_len ", c.bert.seq_len);
+  require(c.documents.mask_rate > 0, "data.mask_rate ", to_text(c.documents.mask_rate),
+          " leaves nothing to predict");
+  if (c.documents.predictions == 0)
+    c.documents.predictions = static_cast<std::int64_t>(
+        std::ceil(c.documents.mask_rate * static_cast<double>(c.data.seq_len)));
+}
+
 // A row for each family. Another one is a row here, its config in launch/config.h, its keys in
 // launch/keys.h and its task in launch/task.cc.
 struct FamilyRow {
@@ -85,6 +99,9 @@ constexpr std::array kFamilies{
     FamilyRow{Family::speech, speech_preset_names,
               [](Config& c, const std::string& preset) { c.speech = speech_preset(preset); },
               resolve_speech},
+    FamilyRow{Family::bert, bert_preset_names,
+              [](Config& c, const std::string& preset) { c.bert = bert_preset(preset); },
+              resolve_bert},
 };
 
 }  // namespace

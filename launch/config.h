@@ -9,6 +9,7 @@
 #include "io/image_augment.h"
 #include "io/log_mel.h"
 #include "io/sound_augment.h"
+#include "models/bert_config.h"
 #include "models/gpt_config.h"
 #include "models/pipeline.h"
 #include "models/resnet_config.h"
@@ -31,11 +32,12 @@ enum class Family : std::uint8_t {
   resnet,  // classes of images
   vit,     // the same
   speech,  // what is said
+  bert,    // masked words, or classes of documents
 };
 
 struct DataConfig {
   std::string path;
-  std::int64_t seq_len = 0;  // tokens per sample, of language models
+  std::int64_t seq_len = 0;  // tokens per sample, of models of text
   std::int64_t loader_threads = 2;
   std::int64_t prefetch = 4;  // micro-batches
   bool verify = true;
@@ -69,6 +71,15 @@ struct SpeechDataConfig {
   // Of a sound, one each 10 ms.
   std::int64_t most_frames() const { return static_cast<std::int64_t>(max_seconds * 100); }
   bool operator==(const SpeechDataConfig&) const = default;
+};
+
+// What BERT is to predict (io/masking.h), and documents that cannot be read.
+struct DocumentDataConfig {
+  double mask_rate = 0.15;
+  std::int64_t predictions = 0;  // of a sample, at most
+  bool whole_words = false;
+  OnBadSample on_bad_sample = OnBadSample::fail;
+  bool operator==(const DocumentDataConfig&) const = default;
 };
 
 struct ParallelConfig {
@@ -144,9 +155,11 @@ struct Config {
   ResNetConfig resnet{};
   ViTConfig vit{};
   SpeechConfig speech{};
+  BertConfig bert{};
   DataConfig data;
   ImageDataConfig images;
   SpeechDataConfig sounds;
+  DocumentDataConfig documents;
   ParallelConfig parallel;
   OptimizerConfig optimizer;
   TrainConfig train;

@@ -1,4 +1,5 @@
 #pragma once
+#include "launch/keys_bert.h"
 #include "launch/keys_gpt.h"
 #include "launch/keys_image.h"
 #include "launch/keys_speech.h"
@@ -13,6 +14,7 @@ void visit_model_keys(C& c, F&& f) {
   if (c.family == Family::resnet) visit_resnet_model_keys(c, f);
   if (c.family == Family::vit) visit_vit_model_keys(c, f);
   if (c.family == Family::speech) visit_speech_model_keys(c, f);
+  if (c.family == Family::bert) visit_bert_model_keys(c, f);
 }
 
 template <class C, class F>
@@ -21,6 +23,7 @@ void visit_data_keys(C& c, F&& f) {
   if (c.family == Family::gpt) visit_gpt_data_keys(c, f);
   if (c.family == Family::resnet || c.family == Family::vit) visit_image_data_keys(c, f);
   if (c.family == Family::speech) visit_speech_data_keys(c, f);
+  if (c.family == Family::bert) visit_bert_data_keys(c, f);
   f(key("data.loader_threads", "threads that read shards, per rank", 1, 1 << 10), c.data.loader_threads);
   f(key("data.prefetch", "micro-batches in memory, the one in use included", 2, 1 << 20), c.data.prefetch);
   f(key("data.verify", "check the shards' checksums before training"), c.data.verify);

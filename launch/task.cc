@@ -1,5 +1,6 @@
 #include "launch/task.h"
 
+#include "launch/bert_task.h"
 #include "launch/image_task.h"
 #include "launch/speech_task.h"
 #include "launch/text_task.h"
@@ -15,6 +16,8 @@ std::unique_ptr<Task> make_task(const Config& config) {
       return std::make_unique<ImageTask>(config);
     case Family::speech:
       return std::make_unique<SpeechTask>(config);
+    case Family::bert:
+      return std::make_unique<BertTask>(config);
   }
   raise("preset " + config.preset + " has no task");
 }

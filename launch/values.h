@@ -50,6 +50,10 @@ constexpr auto names(Framing) {
   return std::to_array<std::string_view>({"whole", "random_crop", "padded_crop"});
 }
 constexpr auto names(FrontEnd) { return std::to_array<std::string_view>({"whisper", "kaldi"}); }
+constexpr auto names(BertHead) {
+  return std::to_array<std::string_view>({"masked_words", "classes"});
+}
+constexpr auto names(Pooling) { return std::to_array<std::string_view>({"first", "mean"}); }
 constexpr auto names(OnBadSample) { return std::to_array<std::string_view>({"fail", "skip"}); }
 constexpr auto names(OnMismatch) { return std::to_array<std::string_view>({"fail", "fresh"}); }
 constexpr auto names(Decay) {

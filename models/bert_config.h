@@ -29,6 +29,7 @@ struct BertConfig {
   std::int64_t classes = 2;
   Pooling pooling = Pooling::first;
   double label_smoothing = 0;  // of classes, in training
+  bool operator==(const BertConfig&) const = default;
 };
 
 // Throws Error when no such model can be built.
